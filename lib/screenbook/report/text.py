@@ -1,0 +1,129 @@
+"""Text and numbers on their way into HTML: everything that comes from data leaves here inert."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import re
+import unicodedata
+from decimal import ROUND_HALF_UP, Decimal
+from typing import Any
+
+import mistune
+import numpy as np
+
+_TAG = re.compile(r"<[^>]+>")
+# What plotly reads as markup in titles and labels; anything else in brackets is text.
+_PLOTLY_TAG = re.compile(r"</?(?:b|i|u|s|em|strong|sub|sup|span|a)(?:\s[^<>]*)?>", re.IGNORECASE)
+_PLOTLY_BREAK = re.compile(r"\s*<br\s*/?>\s*", re.IGNORECASE)
+
+
+class _InertRenderer(mistune.HTMLRenderer):
+    """Markdown for sentences that quote data: no raw HTML, no scripts, and no pictures to fetch."""
+
+    def image(self, text: str, url: str, title: str | None = None) -> str:
+        return text
+
+
+_markdown = mistune.create_markdown(
+    renderer=_InertRenderer(escape=True), plugins=["table", "strikethrough"]
+)
+
+
+def markdown(text: str) -> str:
+    """Markdown as HTML in which neither tags nor links of the text can do anything.
+
+    HTML is shown as text, links with any but a harmless protocol lead nowhere, and a picture
+    is replaced by its description, so that no page ever asks the network for one.
+    """
+    return str(_markdown(text)).strip()
+
+
+def plain(text: str) -> str:
+    """Markdown as one line of plain text, for text alternatives and for the index."""
+    return " ".join(html.unescape(_TAG.sub(" ", markdown(text))).split())
+
+
+def plain_title(text: str) -> str:
+    """The words of a plotly title, which knows a few tags of HTML and ``<br>``."""
+    return html.unescape(_PLOTLY_TAG.sub("", _PLOTLY_BREAK.sub(" ", text))).strip()
+
+
+def slug(text: str, taken: set[str]) -> str:
+    """An id for a heading: ASCII, unique among `taken`, to which it is added."""
+    ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
+    stem = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-") or "section"
+    candidate, n = stem, 2
+    while candidate in taken:
+        candidate, n = f"{stem}-{n}", n + 1
+    taken.add(candidate)
+    return candidate
+
+
+def json_for_script(value: Any) -> str:
+    """JSON that may stand inside a ``<script>`` element: no ``</script>`` can end it early."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def decimals_for(values: np.ndarray) -> int:
+    """Decimals that give the typical value of a column three significant digits (0 to 4)."""
+    finite = np.abs(np.asarray(values, dtype=np.float64))
+    finite = finite[np.isfinite(finite) & (finite > 0)]
+    if finite.size == 0:
+        return 0
+    return int(np.clip(2 - math.floor(math.log10(float(np.median(finite)))), 0, 4))
+
+
+def number(value: float | int | None, decimals: int) -> str:
+    """A number as tables print it; ``tables.js`` does exactly the same.
+
+    Fixed decimals, thousands apart by commas, a true minus sign; a value that would round to
+    nothing is written with an exponent, a missing one as a dash.
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(Decimal(value))
+    # Half up, as JavaScript's toFixed does it; Python's own rounding takes the even digit.
+    rounded = size.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    if rounded == 0 and size != 0:
+        mantissa, exponent = f"{size:.1e}".split("e")
+        text = f"{mantissa}e{int(exponent)}"
+    else:
+        text = f"{rounded:,f}"
+    return ("−" if value < 0 and text.strip("0.") else "") + text.replace("-", "−")
+
+
+def cell_text(column: dict[str, Any], value: Any) -> str:
+    """A value of a table (see ``show.py``, kind ``table``) as it is printed."""
+    if value is None:
+        return "–"
+    if column["type"] == "number":
+        return number(value, column["decimals"])
+    if column["type"] == "boolean":
+        return "yes" if value else "no"
+    return str(value)
+
+
+def heading(column: dict[str, Any]) -> str:
+    """A column's name with its unit."""
+    return f"{column['name']} ({column['unit']})" if column["unit"] else str(column["name"])
+
+
+def first_rows(table: dict[str, Any]) -> list[list[str]]:
+    """The printed text of a table's first page, row by row."""
+    columns, n = table["columns"], table["page"]
+    printed = [
+        [cell_text(column, value) for value in values[:n]]
+        for column, values in zip(columns, table["data"], strict=True)
+    ]
+    return [list(row) for row in zip(*printed, strict=True)]
+
+
+def svg_uri(svg: str) -> str:
+    """A drawing as a picture's address: inside ``<img>`` nothing in it can run or load."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
