@@ -1,4 +1,9 @@
-"""The one error a user is meant to read."""
+"""The one error a user is meant to read, and the phrases such errors share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 
 class InputError(ValueError):
@@ -8,3 +13,23 @@ class InputError(ValueError):
     row or value where there is one, and the mend. Command-line programs print it without a
     traceback and leave with status 2.
     """
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """End an error about an unknown name: point to the nearest known one, if any is near.
+
+    Returns
+    -------
+    str
+        ``" (did you mean 'Mock'?)"``, with its leading blank, or ``""``.
+    """
+    folded = {str(name).casefold(): str(name) for name in known}
+    near = get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
+    return f" (did you mean {folded[near[0]]!r}?)" if near else ""
+
+
+def listing(names: Iterable[str], limit: int = 8) -> str:
+    """Quote names and join them by commas; of a long list the first `limit`, then a count."""
+    quoted = [repr(str(name)) for name in names]
+    more = f" and {len(quoted) - limit:,} more" if len(quoted) > limit else ""
+    return ", ".join(quoted[:limit]) + more
