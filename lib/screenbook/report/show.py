@@ -276,7 +276,7 @@ def _column(series: pd.Series) -> tuple[str, int, list[Any]]:
 
 
 def _typed_arrays(node: Any) -> Any:
-    """Number lists of a trace as plotly's base64 typed arrays, at half the width where possible."""
+    """Turn number lists of a trace into plotly's base64 typed arrays, half as wide if possible."""
     if isinstance(node, dict):
         if node.get("dtype") == "f8" and "bdata" in node:
             values = np.frombuffer(base64.b64decode(node["bdata"]), np.float64)
@@ -291,7 +291,7 @@ def _typed_arrays(node: Any) -> Any:
 
 
 def _number_array(values: list[Any]) -> np.ndarray | None:
-    """A list (of lists) of numbers and nulls as an array, or None for anything else."""
+    """Return a list (of lists) of numbers and nulls as an array, None for anything else."""
     flat = [v for row in values for v in row] if values and isinstance(values[0], list) else values
     if len(flat) < _SHORT or not all(
         v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in flat
@@ -304,7 +304,7 @@ def _number_array(values: list[Any]) -> np.ndarray | None:
 
 
 def _packed(values: np.ndarray, shape: str | None) -> dict[str, str]:
-    """A typed array spec; float32 if the numbers keep six digits there."""
+    """Make a typed array spec, of float32 if the numbers keep six digits there."""
     size = np.abs(values[np.isfinite(values) & (values != 0)])
     # Larger whole numbers, and p-values near 1e-300, would suffer.
     if values.size >= _LONG and (size.size == 0 or (size.max() < 1e6 and size.min() > 1e-30)):
@@ -318,7 +318,7 @@ def _packed(values: np.ndarray, shape: str | None) -> dict[str, str]:
 
 
 def _live_table(spec: dict[str, Any]) -> str:
-    """The first rows as plain HTML, for JupyterLab."""
+    """Write the first rows as plain HTML, for JupyterLab."""
     heads = "".join(f"<th>{escape(heading(column))}</th>" for column in spec["columns"])
     rows = "".join(
         "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>"

@@ -47,12 +47,12 @@ def plain(text: str) -> str:
 
 
 def plain_title(text: str) -> str:
-    """The words of a plotly title, which knows a few tags of HTML and ``<br>``."""
+    """Take the words out of a plotly title, which knows ``<br>`` and a few tags of HTML."""
     return html.unescape(_PLOTLY_TAG.sub("", _PLOTLY_BREAK.sub(" ", text))).strip()
 
 
 def slug(text: str, taken: set[str]) -> str:
-    """An id for a heading: ASCII, unique among `taken`, to which it is added."""
+    """Make an id for a heading: ASCII, unique among `taken`, to which it is added."""
     ascii_text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     stem = re.sub(r"[^a-z0-9]+", "-", ascii_text.lower()).strip("-") or "section"
     candidate, n = stem, 2
@@ -80,7 +80,7 @@ def decimals_for(values: np.ndarray) -> int:
 
 
 def number(value: float | int | None, decimals: int) -> str:
-    """A number as tables print it; ``tables.js`` does exactly the same.
+    """Print a number as tables show it; ``tables.js`` does exactly the same.
 
     Fixed decimals, thousands apart by commas, a true minus sign; a value that would round to
     nothing is written with an exponent, a missing one as a dash.
@@ -99,7 +99,7 @@ def number(value: float | int | None, decimals: int) -> str:
 
 
 def cell_text(column: dict[str, Any], value: Any) -> str:
-    """A value of a table (see ``show.py``, kind ``table``) as it is printed."""
+    """Print a value of a table (see ``show.py``, kind ``table``)."""
     if value is None:
         return "–"
     if column["type"] == "number":
@@ -110,12 +110,12 @@ def cell_text(column: dict[str, Any], value: Any) -> str:
 
 
 def heading(column: dict[str, Any]) -> str:
-    """A column's name with its unit."""
+    """Join a column's name and its unit."""
     return f"{column['name']} ({column['unit']})" if column["unit"] else str(column["name"])
 
 
 def first_rows(table: dict[str, Any]) -> list[list[str]]:
-    """The printed text of a table's first page, row by row."""
+    """Print a table's first page, row by row."""
     columns, n = table["columns"], table["page"]
     printed = [
         [cell_text(column, value) for value in values[:n]]
@@ -125,5 +125,5 @@ def first_rows(table: dict[str, Any]) -> list[list[str]]:
 
 
 def svg_uri(svg: str) -> str:
-    """A drawing as a picture's address: inside ``<img>`` nothing in it can run or load."""
+    """Make a drawing the address of a picture: in an ``<img>``, nothing of it can run or load."""
     return "data:image/svg+xml;base64," + base64.b64encode(svg.encode()).decode("ascii")
