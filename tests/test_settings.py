@@ -62,7 +62,7 @@ def test_malformed_files_are_refused_in_one_line(home, text, says):
 
 
 def test_bytes_that_are_no_text_are_refused(home):
-    (home / "params" / "mine.yml").write_bytes(b"\xff\xfe\x00\x01")
+    (home / "params" / "mine.yml").write_bytes(b"common: \xe9\x80")
     with pytest.raises(InputError, match="save it as UTF-8"):
         load_settings("mine")
 

@@ -80,7 +80,7 @@ def read_yaml(text: str | bytes, origin: str) -> Any:
         If it is malformed: one line with file, line number and mend.
     """
     try:
-        return yaml.load(text, Loader=_StrictLoader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f" line {mark.line + 1}" if mark else ""

@@ -7,6 +7,7 @@ setting would leave the default in force, unseen. Here it stops the run.
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
 import math
 import re
@@ -30,6 +31,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\[\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*\]")
 _CHOICES = re.compile(r"\{([^{}]+)\}")
 _GIVEN_BY_DRIVER = "run"
+_LONGEST_NAME = 80  # of a variant: file systems allow 255 bytes, readers less
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,11 @@ class Parameter:
             raise ValueError(repr(value))
         if isinstance(value, float) and math.isnan(value):
             raise ValueError("not a number")
-        if self.choices and str(value) not in self.choices:
+        if self.choices and value not in [_TYPES[self.kind](choice) for choice in self.choices]:
             raise ValueError(repr(value))
-        too_low = self.low is not None and value < self.low
-        if too_low or (self.high is not None and value > self.high):
+        low = -math.inf if self.low is None else self.low
+        high = math.inf if self.high is None else self.high
+        if isinstance(value, int | float) and not low <= value <= high:
             raise ValueError(repr(value))
         return value
 
@@ -228,7 +231,7 @@ def _parameter(statement: ast.stmt, comment: str) -> Parameter | None:
 def given_parameters(
     run: str, notebooks: Mapping[str, Mapping[str, Parameter]]
 ) -> dict[str, dict[str, Any]]:
-    """What the file of a run gives each notebook, checked.
+    """Check what the file of a run gives each notebook.
 
     Parameters
     ----------
@@ -260,10 +263,10 @@ def given_parameters(
     common = settings.get("common", {})
     for key in common:
         if not any(key in takes for takes in notebooks.values()) or key == _GIVEN_BY_DRIVER:
-            known = {name for takes in notebooks.values() for name in takes} - {_GIVEN_BY_DRIVER}
+            taken = {name for takes in notebooks.values() for name in takes} - {_GIVEN_BY_DRIVER}
             raise InputError(
-                f"{origin}, common: no notebook takes {str(key)!r}{did_you_mean(str(key), known)}; "
-                f"they take {listing(sorted(known), 20)}"
+                f"{origin}, common: no notebook takes {str(key)!r}{did_you_mean(str(key), taken)}; "
+                f"they take {listing(sorted(taken), 20)}"
             )
     return {
         name: _checked({k: v for k, v in common.items() if k in takes}, takes, name, origin)
@@ -333,12 +336,14 @@ def variant_name(run: str, overrides: Iterable[str], name: str | None = None) ->
         What to call it, instead of after its overrides.
     """
     texts = list(overrides)
+    variant = run
     if name:
         variant = f"{base_run(run)}@{name}"
     elif texts and "@" not in run:
-        parts = (re.sub(r"[^A-Za-z0-9_.]+", "-", text).strip("-.") for text in texts)
-        variant = f"{run}@{','.join(parts)[:80].rstrip('-.,')}"
-    else:
-        variant = run
+        slug = ",".join(re.sub(r"[^A-Za-z0-9_.-]", "-", text).strip(".") for text in texts)
+        if len(slug) > _LONGEST_NAME:
+            digest = hashlib.sha256(slug.encode()).hexdigest()[:8]
+            slug = f"{slug[:_LONGEST_NAME]}-{digest}"
+        variant = f"{run}@{slug}"
     base_run(variant)  # refuses what could not be a folder
     return variant
