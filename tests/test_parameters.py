@@ -79,6 +79,7 @@ def test_cell_is_read_with_types_ranges_choices_and_help(takes):
         ('# %% tags=["parameters"]\nk: dict = {}\n', "is not 'name: type"),
         ('# %% tags=["parameters"]\nk: list[int] = [\n    1]\n', "on one line"),
         ('# %% tags=["parameters"]\nimport os\n', "'import os' is not"),
+        ('# %% tags=["parameters"]\na: int = 1\nb: int = (\n', "line 2"),
         ('# %% tags=["parameters"]\nk: int = 1  # wells [2..9]\n', "breaks its own rule"),
     ],
 )

@@ -15,6 +15,10 @@ class InputError(ValueError):
     """
 
 
+class RunFailed(Exception):
+    """A notebook stopped before its end; the message is one line that says where to look."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """End an error about an unknown name: point to the nearest known one, if any is near.
 

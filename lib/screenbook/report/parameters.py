@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import json
 import math
 import re
 import tokenize
@@ -21,7 +22,7 @@ import jupytext
 from nbformat import NotebookNode
 
 from screenbook.errors import InputError, did_you_mean, listing
-from screenbook.paths import base_run, params_file, root
+from screenbook.paths import base_run, build_dir, params_file, replacing, root
 from screenbook.settings import load_settings, read_yaml, short
 
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool}
@@ -172,9 +173,15 @@ def parameters_of(notebook: NotebookNode, origin: str) -> dict[str, Parameter]:
             "give it one, opened by '# %% tags=[\"parameters\"]'"
         )
     source = cells[0].source
-    comments = _comments(source)
+    try:
+        statements, comments = ast.parse(source).body, _comments(source)
+    except SyntaxError as error:
+        raise InputError(
+            f"{origin}, parameters cell, line {error.lineno}: {error.msg}; "
+            "write 'name: type = value  # help'"
+        ) from None
     parameters = {}
-    for statement in ast.parse(source).body:
+    for statement in statements:
         line = source.splitlines()[statement.lineno - 1].strip()
         parameter = _parameter(statement, comments.get(statement.lineno, ""))
         if parameter is None:
@@ -273,6 +280,28 @@ def given_parameters(
         | _checked(sections.get(name, {}), takes, name, origin)
         for name, takes in notebooks.items()
     }
+
+
+def write_settings(run: str) -> list[Path]:
+    """Check the file of a run, and write what it gives the screen and each notebook.
+
+    Returns
+    -------
+    list of Path
+        ``build/<run>/settings/screen.json`` and one file for each notebook. A file that would
+        not change is left alone, so that Make repeats what has other settings and no more.
+    """
+    takes = {file.stem: read_parameters(file) for file in notebook_files()}
+    parts = {"screen": load_settings(run).get("screen", {}), **given_parameters(run, takes)}
+    paths = []
+    for name, values in parts.items():
+        path = build_dir(run) / "settings" / f"{name}.json"
+        text = json.dumps(values, indent=2, default=str) + "\n"
+        if not path.is_file() or path.read_text(encoding="utf-8") != text:
+            with replacing(path) as part:
+                part.write_text(text, encoding="utf-8")
+        paths.append(path)
+    return paths
 
 
 def overridden_parameters(

@@ -1,0 +1,84 @@
+"""Which modules of the package a notebook uses, so that Make repeats it when one changes."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import screenbook
+from screenbook.paths import replacing, root
+
+_PACKAGE = Path(screenbook.__file__).parent
+
+
+def write_prerequisites(notebook: Path, target: Path) -> Path:
+    """Write the Make rule that `target` depends on the modules that `notebook` imports.
+
+    As compilers do it for C: ``NN_name.d`` beside the target, to be included by the Makefile.
+    Each module is a target without a rule too, so that one that is deleted stops nothing.
+    """
+    modules = [_make_path(path) for path in imported_modules(notebook)]
+    lines = [f"{_make_path(target)}: {' '.join(modules)}", *(f"{module}:" for module in modules)]
+    path = target.with_suffix(".d")
+    with replacing(path) as part:
+        part.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def imported_modules(source: Path) -> list[Path]:
+    """Find the files of the package that a Python file imports, directly or through others.
+
+    Parameters
+    ----------
+    source : Path
+        A module, or a notebook in the percent format.
+
+    Returns
+    -------
+    list of Path
+        Sorted. Imports are read from the text, wherever they stand; nothing is executed.
+    """
+    found: set[Path] = set()
+    waiting = [source]
+    while waiting:
+        new = set(_imports(waiting.pop())) - found
+        found |= new
+        waiting += new
+    return sorted(found)
+
+
+def _imports(source: Path) -> Iterator[Path]:
+    # Lines for IPython (%magic, !command) are no Python, and import nothing.
+    text = re.sub(r"^\s*[%!].*$", "", source.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield from _files(alias.name)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            for alias in node.names:  # a name may be a module of that package
+                yield from _files(f"{node.module}.{alias.name}")
+
+
+def _files(dotted: str) -> Iterator[Path]:
+    """Find the file of a module and those of the packages above it; none outside of ours."""
+    package, *names = dotted.split(".")
+    if package != screenbook.__name__:
+        return
+    folder = _PACKAGE
+    yield folder / "__init__.py"
+    for name in names:
+        if (folder / f"{name}.py").is_file():
+            yield folder / f"{name}.py"
+            return
+        folder = folder / name
+        if not (folder / "__init__.py").is_file():
+            return
+        yield folder / "__init__.py"
+
+
+def _make_path(path: Path) -> str:
+    """Write a path as Make reads it, from the checkout where it lies inside."""
+    shown = path.relative_to(root()) if path.is_relative_to(root()) else path
+    return shown.as_posix().replace("$", "$$").replace(" ", r"\ ")
