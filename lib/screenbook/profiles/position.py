@@ -1,0 +1,247 @@
+"""Does it matter where on the plate a well stands? Row, column and edge effects.
+
+A score is taken about the mean of its plate and role, so that neither batch nor the places of
+the controls look like a position effect. Plates with one and the same layout repeat every
+compound in its place; there a position cannot be told from its compound by more plates, so such
+plates are averaged before anything is tested.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+from scipy.stats import f as f_distribution
+from scipy.stats import false_discovery_control
+
+EFFECTS = ("row", "column", "edge")
+
+
+def position_residuals(scores: np.ndarray, wells: pd.DataFrame) -> np.ndarray:
+    """Scores about the mean of their plate and role, winsorised at four robust SD.
+
+    Winsorising keeps a few strong compounds from deciding the mean of a row.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_wells, n_scores)
+        One column per score.
+    wells : DataFrame
+        ``batch`` and ``role`` of the wells.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_wells, n_scores)
+    """
+    frame = pd.DataFrame(np.asarray(scores, dtype=np.float64))
+    groups = _codes(wells, ["batch", "role"])
+    middle = frame.groupby(groups).transform("median")
+    spread = 1.4826 * (frame - middle).abs().groupby(groups).transform("median")
+    clipped = frame.clip(middle - 4 * spread, middle + 4 * spread)
+    return (clipped - clipped.groupby(groups).transform("mean")).to_numpy()
+
+
+def layout_of(wells: pd.DataFrame) -> np.ndarray:
+    """Tell plate layouts apart: plates with the same treatments in the same wells share one.
+
+    Returns
+    -------
+    ndarray of int, shape (n_wells,)
+        Layout of each well's plate, from 0 in the order of first appearance.
+    """
+    content = wells["well"].astype(str) + "\t" + wells["role"].astype(str)
+    content += "\t" + wells["compound_key"].astype(str) + "\t" + wells["treatment_conc"].astype(str)
+    hashed = pd.Series(pd.util.hash_array(content.to_numpy(dtype=object)), index=wells.index)
+    # A sum of hashes does not depend on the order of the rows.
+    signature = hashed.groupby(wells["batch"].astype(str)).transform("sum")
+    return pd.factorize(signature)[0]
+
+
+def is_edge(row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Whether a well lies in the outermost ring of the wells in use."""
+    return (
+        (row == row.min())
+        | (row == row.max())
+        | (column == column.min())
+        | (column == column.max())
+    )
+
+
+def position_effects(
+    scores: pd.DataFrame,
+    wells: pd.DataFrame,
+    *,
+    pooled: Sequence[str] = (),
+    n_permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Test whether row, column and edge matter, by permuting wells within layout and role.
+
+    Parameters
+    ----------
+    scores : DataFrame, shape (n_wells, n_scores)
+        Scores of the wells of one cell type, NaN where a well has none; names as columns.
+    wells : DataFrame
+        Their metadata: ``batch role row column well compound_key treatment_conc``.
+    pooled : sequence of str, optional
+        Scores (principal components) that are tested together too, under the name
+        ``"pooled"``: the share of their summed variance, as in a permutational MANOVA.
+    n_permutations : int
+        Permutations; the least p is 1 / (n_permutations + 1).
+    seed : int
+        Of the permutations.
+
+    Returns
+    -------
+    DataFrame
+        One row per score and effect: ``score``, ``effect``, ``share`` (of the variance between
+        wells of a plate and role that the effect explains, less what permuted positions
+        explain on average, not below 0), ``size`` (edge: mean of edge wells less that of
+        inner wells; row and column: robust range of their means; in standard deviations
+        between wells; NaN for ``"pooled"``), ``p`` (one-sided, with the observed layout counted
+        as one permutation), ``q`` (Benjamini-Hochberg over the rows of this table), ``wells``,
+        ``layouts``.
+        Empty where no well has a plate address.
+    """
+    used = (wells["row"].to_numpy() >= 0) & scores.notna().all(axis=1).to_numpy()
+    values, place = _by_layout(scores[used], wells[used])
+    columns = ["score", "effect", "share", "size", "p", "q", "wells", "layouts"]
+    if len(place) < 3:
+        return pd.DataFrame(columns=columns)
+    values -= values.mean(axis=0)
+    variance = values.var(axis=0)
+    values /= np.sqrt(np.where(variance > 0, variance, 1.0))
+    weight = np.where(scores.columns.isin(pooled), variance, 0.0)
+    groups = {
+        "row": place["row"].to_numpy(),
+        "column": place["column"].to_numpy(),
+        "edge": is_edge(place["row"].to_numpy(), place["column"].to_numpy()).astype(int),
+    }
+    means = {effect: _group_means(codes) for effect, codes in groups.items()}
+    strata = _codes(place, ["layout", "role"])
+    rng = np.random.default_rng(seed)
+    observed = np.stack([_explained(means[e], values, weight) for e in EFFECTS])
+    null = np.empty((n_permutations, *observed.shape))
+    home = np.argsort(strata, kind="stable")
+    for i in range(n_permutations):
+        moved = np.empty_like(values)
+        moved[home] = values[np.lexsort((rng.random(len(strata)), strata))]
+        null[i] = [_explained(means[e], moved, weight) for e in EFFECTS]
+    p = (1 + (null >= observed * (1 - 1e-12)).sum(axis=0)) / (1 + n_permutations)
+    share = np.clip(observed - null.mean(axis=0), 0, None)
+    names = ["pooled", *scores.columns] if weight.any() else list(scores.columns)
+    columns_of = [None, *values.T] if weight.any() else list(values.T)
+    rows = [
+        (name, effect, share[e, s], _size(means[effect], value, effect), p[e, s])
+        for s, (name, value) in enumerate(zip(names, columns_of, strict=True))
+        for e, effect in enumerate(EFFECTS)
+    ]
+    out = pd.DataFrame(rows, columns=columns[:5])
+    out["q"] = false_discovery_control(out["p"])
+    out["wells"], out["layouts"] = int(used.sum()), place["layout"].nunique()
+    return out[columns]
+
+
+def plate_gradients(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
+    """Fit a plane to a score on each plate, to see whether its sides differ.
+
+    Parameters
+    ----------
+    score : ndarray, shape (n_wells,)
+        One score; NaN where a well has none.
+    wells : DataFrame
+        Metadata: ``batch role row column``.
+
+    Returns
+    -------
+    DataFrame
+        One row per plate: ``batch``, ``tilt`` (difference of the fitted plane between its
+        highest and its lowest well, in units of the score), ``tilt_share`` (R² of the plane),
+        ``tilt_p`` (F test of the plane against a flat plate, on winsorised residuals) and
+        ``tilt_q`` (Benjamini-Hochberg over plates). A plate with too few placed wells for the
+        test is left out.
+    """
+    used = (wells["row"].to_numpy() >= 0) & np.isfinite(score)
+    kept = wells[used]
+    residual = position_residuals(score[used, None], kept)[:, 0]
+    rows = []
+    for batch, index in kept.groupby("batch", observed=True, sort=False).indices.items():
+        place = kept[["row", "column"]].to_numpy(dtype=float)[index]
+        place -= place.mean(axis=0)
+        rank = np.linalg.matrix_rank(place)
+        freedom = len(index) - rank - kept["role"].iloc[index].nunique()
+        value = residual[index]
+        total = float(value @ value)
+        if rank == 0 or freedom < 3 or total == 0:
+            continue
+        plane = place @ np.linalg.lstsq(place, value, rcond=None)[0]
+        share = float(plane @ plane) / total
+        p = f_distribution.sf(share / rank / ((1 - share) / freedom), rank, freedom)
+        rows.append((str(batch), float(np.ptp(plane)), share, float(p)))
+    out = pd.DataFrame(rows, columns=["batch", "tilt", "tilt_share", "tilt_p"])
+    out["tilt_q"] = false_discovery_control(out["tilt_p"]) if len(out) else out["tilt_p"]
+    return out
+
+
+def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
+    """Mean residual of a score at every plate position.
+
+    Returns
+    -------
+    DataFrame
+        ``row``, ``column`` (from 0), ``mean`` (in standard deviations between wells of a
+        plate and role), ``n`` (wells), sorted by position.
+    """
+    used = (wells["row"].to_numpy() >= 0) & np.isfinite(score)
+    kept = wells[used]
+    residual = position_residuals(score[used, None], kept)[:, 0]
+    frame = kept[["row", "column"]].assign(value=residual / (residual.std() or 1.0))
+    grouped = frame.groupby(["row", "column"], observed=True)["value"]
+    return grouped.agg(mean="mean", n="size").reset_index()
+
+
+def _by_layout(scores: pd.DataFrame, wells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+    """Residuals averaged over the plates of a layout: values and their places."""
+    residuals = position_residuals(scores.to_numpy(), wells)
+    place = pd.DataFrame(
+        {
+            "layout": layout_of(wells),
+            "role": wells["role"].astype(str).to_numpy(),
+            "row": wells["row"].to_numpy(),
+            "column": wells["column"].to_numpy(),
+        }
+    )
+    codes = _codes(place, list(place.columns))
+    mean = _group_means(codes) @ residuals
+    first = np.unique(codes, return_index=True)[1]
+    return mean, place.iloc[first].reset_index(drop=True)
+
+
+def _codes(frame: pd.DataFrame, columns: list[str]) -> np.ndarray:
+    """One number from 0 per combination of values that occurs."""
+    return frame.groupby(columns, observed=True, sort=True).ngroup().to_numpy()
+
+
+def _group_means(codes: np.ndarray) -> sparse.csr_matrix:
+    """Matrix (n_groups, n) that averages values over groups; groups without a member are none."""
+    _, dense, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    n = len(codes)
+    return sparse.csr_matrix((1 / counts[dense], (dense, np.arange(n))), shape=(len(counts), n))
+
+
+def _explained(means: sparse.csr_matrix, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Share of variance between the groups of `means`: pooled by `weight` if any, then each."""
+    shares = np.diff(means.indptr) @ (means @ values) ** 2 / values.shape[0]
+    pooled = [weight @ shares / weight.sum()] if weight.any() else []
+    return np.concatenate([pooled, shares])
+
+
+def _size(means: sparse.csr_matrix, values: np.ndarray | None, effect: str) -> float:
+    if values is None:
+        return float("nan")
+    group_means = means @ values
+    if effect == "edge":
+        return float(group_means[-1] - group_means[0]) if len(group_means) == 2 else 0.0
+    return float(np.subtract(*np.quantile(group_means, [0.95, 0.05])))

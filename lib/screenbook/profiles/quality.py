@@ -1,0 +1,355 @@
+"""Can a plate be trusted? Its controls, seen along an axis that it had no part in.
+
+In a screen with a disease, the axis from healthy to diseased is fitted on the controls of the
+*other* plates and read on this one; Z′, SSMD and AUC are then plain one-dimensional statistics
+without the optimism of a fitted axis. In a screen without a disease there are no two controls
+to tell apart, so these are not defined; there the question is how far treated wells stand from
+the plate's vehicle wells, and vehicle wells from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.covariance import ledoit_wolf
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+MAD_TO_SD = 1.4826
+"""Median absolute deviation to standard deviation, for a normal distribution."""
+
+
+@dataclass(frozen=True)
+class PlateRules:
+    """When a plate is flagged; every threshold is a parameter of the report.
+
+    Attributes
+    ----------
+    min_controls : int
+        Fewest wells of each control; with fewer nothing below can be judged.
+    min_auc : float
+        Lower limit of the AUC's interval must lie above this (0.5 is chance).
+    min_gap : float
+        Least healthy-to-diseased gap, as a fraction of the median plate's.
+    max_spread : float
+        Widest spread of the controls, in units of the median plate's.
+    max_tilt : float
+        Largest difference between two sides of the plate on the healthy-to-diseased axis, as
+        a fraction of the plate's own gap; only a tilt with q < 0.05 counts.
+    """
+
+    min_controls: int = 4
+    min_auc: float = 0.5
+    min_gap: float = 0.5
+    max_spread: float = 1.75
+    max_tilt: float = 0.5
+
+
+def leave_plate_out_axis(points: np.ndarray, plates: np.ndarray, role: np.ndarray) -> np.ndarray:
+    """Place every well on the axis from healthy to diseased, fitted without its plate.
+
+    Shrunk linear discriminant analysis of the controls of all other plates, each plate first
+    centred on the midpoint of its two control means, so that plate offsets neither help nor
+    hurt. Scores are shifted so that the median healthy well of the plate is 0, and scaled so
+    that the mean gap between the controls of the plates used for fitting is 1.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_wells, k)
+        Wells of one cell type, on a few principal components.
+    plates : ndarray of int, shape (n_wells,)
+        Plate of each, from 0.
+    role : ndarray of str, shape (n_wells,)
+        ``"healthy"`` and ``"diseased"`` are the controls.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_wells,)
+        NaN on a plate without healthy wells, and where no other plate has both controls.
+
+    References
+    ----------
+    Ledoit & Wolf, J. Multivar. Anal. 88, 365 (2004), doi:10.1016/S0047-259X(03)00096-4.
+    """
+    points = points.astype(np.float64)
+    diseased, healthy = role == "diseased", role == "healthy"
+    fitting = [
+        plate
+        for plate in np.unique(plates)
+        if (healthy & (plates == plate)).any() and (diseased & (plates == plate)).any()
+    ]
+    centred = np.zeros_like(points)
+    gaps = {}
+    for plate in fitting:
+        here = plates == plate
+        high, low = points[here & diseased].mean(axis=0), points[here & healthy].mean(axis=0)
+        centred[here] = points[here] - (high + low) / 2
+        gaps[plate] = high - low
+
+    scores = np.full(len(points), np.nan)
+    for plate in np.unique(plates):
+        others = [other for other in fitting if other != plate]
+        here = plates == plate
+        if not others or not (here & healthy).any():
+            continue
+        rows = np.isin(plates, others) & (healthy | diseased)
+        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
+        axis = lda.fit(centred[rows], diseased[rows]).coef_[0]
+        axis /= np.mean([gaps[other] @ axis for other in others])
+        on_axis = points[here] @ axis
+        scores[here] = on_axis - np.median(on_axis[healthy[here]])
+    return scores
+
+
+def distance_from_control(
+    points: np.ndarray, plates: np.ndarray, role: np.ndarray, control: str = "vehicle"
+) -> np.ndarray:
+    """Distance of every well from the control wells of its plate, in control standard deviations.
+
+    The metric is the shrunk covariance of control wells about their plate's mean, taken from
+    the other plates. A control well is measured from the mean of the *other* controls of its
+    plate, and all distances are divided by √(1 + 1/m), m being the number of wells in that
+    mean, so that control and treated wells are comparable although one has helped to make the
+    mean and the other has not. Divided by √k as well: an inert well lies near 1.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_wells, k)
+        Wells of one cell type, on a few principal components.
+    plates : ndarray of int, shape (n_wells,)
+        Plate of each, from 0.
+    role : ndarray of str, shape (n_wells,)
+        Role of each.
+    control : str, optional
+        The role measured from.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_wells,)
+        NaN where the plate has fewer than two controls, or no other plate has any.
+    """
+    points = points.astype(np.float64)
+    is_control = role == control
+    n_plates = int(plates.max()) + 1
+    counts = np.bincount(plates[is_control], minlength=n_plates)
+    sums = np.zeros((n_plates, points.shape[1]))
+    np.add.at(sums, plates[is_control], points[is_control])
+
+    held = counts[plates] - is_control  # controls in the mean that this well is measured from
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = (sums[plates] - is_control[:, None] * points) / held[:, None]
+        offset = (points - centre) / np.sqrt(1 + 1 / held)[:, None]
+    usable = (counts[plates] >= 2) & (held > 0)
+
+    distances = np.full(len(points), np.nan)
+    for plate in np.unique(plates[usable]):
+        elsewhere = is_control & usable & (plates != plate)
+        if elsewhere.sum() < 3:
+            continue
+        # Leave-one-out offsets have already the variance of a single well.
+        covariance, _ = ledoit_wolf(offset[elsewhere], assume_centered=True)
+        here = usable & (plates == plate)
+        solved = np.linalg.solve(covariance, offset[here].T).T
+        distances[here] = np.sqrt((offset[here] * solved).sum(axis=1) / points.shape[1])
+    return distances
+
+
+def robust_z_prime(low: np.ndarray, high: np.ndarray) -> float:
+    """Z′ with median and MAD: 1 - 3 (s_low + s_high) / |difference of the medians|.
+
+    References
+    ----------
+    Zhang, Chung & Oldenburg, J. Biomol. Screen. 4, 67 (1999),
+    doi:10.1177/108705719900400206; robust form: Birmingham et al., Nat. Methods 6, 569
+    (2009), doi:10.1038/nmeth.1351.
+    """
+    gap = abs(np.median(high) - np.median(low))
+    return float(1 - 3 * (_robust_sd(low) + _robust_sd(high)) / gap) if gap > 0 else float("nan")
+
+
+def robust_ssmd(low: np.ndarray, high: np.ndarray) -> float:
+    """Strictly standardised mean difference with median and MAD; positive if `high` is higher.
+
+    References
+    ----------
+    Zhang, Genomics 89, 552 (2007), doi:10.1016/j.ygeno.2006.12.014.
+    """
+    spread = np.hypot(_robust_sd(low), _robust_sd(high))
+    return float((np.median(high) - np.median(low)) / spread) if spread > 0 else float("nan")
+
+
+def auc_interval(
+    low: np.ndarray, high: np.ndarray, *, n_boot: int, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """Probability that a `high` well exceeds a `low` well, with a 95 % bootstrap interval.
+
+    Wells are resampled within each group. Where the groups do not overlap, every resample
+    gives 1 (or 0) and the bootstrap would claim certainty; the limit is then 0.025^(1/m), m
+    being the smaller group: with a smaller AUC than that, m disjoint pairs would all be in
+    order less often than once in forty screens.
+
+    Returns
+    -------
+    auc, lower, upper : float
+    """
+    order = (high[:, None] > low[None, :]) + 0.5 * (high[:, None] == low[None, :])
+    auc = float(order.mean())
+    exact = 0.025 ** (1 / min(len(low), len(high)))
+    if auc in (0.0, 1.0):
+        return (auc, exact, 1.0) if auc == 1.0 else (auc, 0.0, 1 - exact)
+    times_high = rng.multinomial(len(high), np.full(len(high), 1 / len(high)), size=n_boot)
+    times_low = rng.multinomial(len(low), np.full(len(low), 1 / len(low)), size=n_boot)
+    drawn = ((times_high @ order) * times_low).sum(axis=1) / order.size
+    lower, upper = np.quantile(drawn, [0.025, 0.975])
+    return auc, float(lower), float(upper)
+
+
+def plate_quality(
+    scores: np.ndarray, wells: pd.DataFrame, *, has_disease: bool, n_boot: int, seed: int
+) -> pd.DataFrame:
+    """Summarise the controls of each plate along a leave-plate-out score.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n_wells,)
+        From :func:`leave_plate_out_axis` (with a disease) or :func:`distance_from_control`.
+    wells : DataFrame, shape (n_wells, ...)
+        Metadata: ``cell_type experiment plate batch role``.
+    has_disease : bool
+        Which of the two `scores` are.
+    n_boot : int
+        Bootstrap draws for the interval of the AUC.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    DataFrame
+        One row per plate in the order of first appearance: ``batch cell_type experiment plate``,
+        ``n_low`` and ``n_high`` (wells compared: healthy and diseased, or vehicle and treated),
+        ``low`` and ``high`` (their medians), ``gap`` (high - low), ``z_prime`` and ``ssmd``
+        (NaN without a disease: not defined), ``auc auc_low auc_high``, ``treated`` (median of
+        treated wells), ``spread`` (robust SD of the controls, over the median plate of the
+        cell type), ``relative_gap`` (gap over the median plate's of the cell type).
+    """
+    low_role, high_role = ("healthy", "diseased") if has_disease else ("vehicle", "treated")
+    rng = np.random.default_rng(seed)
+    role = wells["role"].astype(str).to_numpy()
+    keys = ["batch", "cell_type", "experiment", "plate"]
+    rows = []
+    for index in wells.groupby("batch", observed=True, sort=False).indices.values():
+        value, here = scores[index], role[index]
+        seen = np.isfinite(value)
+        low, high = value[seen & (here == low_role)], value[seen & (here == high_role)]
+        row: dict[str, Any] = {name: str(wells[name].iloc[index[0]]) for name in keys}
+        row |= {"n_low": int((here == low_role).sum()), "n_high": int((here == high_role).sum())}
+        row |= _compare(low, high, has_disease=has_disease, n_boot=n_boot, rng=rng)
+        row["treated"] = _or_nan(np.median, value[seen & (here == "treated")])
+        rows.append(row)
+    out = pd.DataFrame(rows)
+    typical = out.groupby("cell_type")[["spread", "gap"]].transform("median")
+    out["spread"] /= typical["spread"]
+    out["relative_gap"] = out["gap"] / typical["gap"].abs()
+    return out
+
+
+def judge_plates(quality: pd.DataFrame, rules: PlateRules, *, has_disease: bool) -> pd.DataFrame:
+    """Keep or flag each plate, and say why.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        From :func:`plate_quality`; ``tilt`` and ``tilt_q`` (from
+        :func:`screenbook.profiles.position.plate_gradients`) are looked at if they are there.
+    rules : PlateRules
+        Thresholds. Without a disease only the number and the spread of the controls count: a
+        plate of inactive compounds is no bad plate.
+    has_disease : bool
+        Whether the screen has two controls to tell apart.
+
+    Returns
+    -------
+    DataFrame
+        `quality` with ``verdict`` (``"keep"`` or ``"flag"``) and ``reason`` (a sentence).
+    """
+    reasons = [_reasons(row, rules, has_disease=has_disease) for row in quality.to_dict("records")]
+    return quality.assign(
+        verdict=["flag" if found else "keep" for found in reasons],
+        reason=["; ".join(found) or "within all limits" for found in reasons],
+    )
+
+
+def mean_auc(quality: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
+    """Control separation of each cell type: the mean AUC of its plates.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell type: ``cell_type``, ``plates``, ``auc``, ``auc_low`` and ``auc_high``
+        (95 % bootstrap over plates; with one or two plates the widest plate interval).
+    """
+    rng = np.random.default_rng(seed)
+    rows = []
+    for cell_type, plates in quality.dropna(subset="auc").groupby("cell_type", sort=True):
+        auc = plates["auc"].to_numpy()
+        if len(auc) > 2:
+            drawn = auc[rng.integers(len(auc), size=(n_boot, len(auc)))].mean(axis=1)
+            low, high = np.quantile(drawn, [0.025, 0.975])
+        else:
+            low, high = plates["auc_low"].min(), plates["auc_high"].max()
+        rows.append((cell_type, len(auc), auc.mean(), low, high))
+    return pd.DataFrame(rows, columns=["cell_type", "plates", "auc", "auc_low", "auc_high"])
+
+
+def _compare(
+    low: np.ndarray, high: np.ndarray, *, has_disease: bool, n_boot: int, rng: np.random.Generator
+) -> dict[str, float]:
+    """Statistics of one plate; NaN where a group is empty."""
+    names = ("low", "high", "gap", "z_prime", "ssmd", "auc", "auc_low", "auc_high", "spread")
+    out = dict.fromkeys(names, float("nan"))
+    if len(low) == 0 or len(high) == 0:
+        return out
+    out["low"], out["high"] = float(np.median(low)), float(np.median(high))
+    out["gap"] = out["high"] - out["low"]
+    out["auc"], out["auc_low"], out["auc_high"] = auc_interval(low, high, n_boot=n_boot, rng=rng)
+    if has_disease:
+        out["z_prime"], out["ssmd"] = robust_z_prime(low, high), robust_ssmd(low, high)
+        out["spread"] = float(np.sqrt((_robust_sd(low) ** 2 + _robust_sd(high) ** 2) / 2))
+    else:
+        out["spread"] = out["low"]  # vehicle wells among themselves: a distance is a spread
+    return out
+
+
+def _reasons(row: Mapping[Hashable, Any], rules: PlateRules, *, has_disease: bool) -> list[str]:
+    low, high = ("healthy", "diseased") if has_disease else ("vehicle", "treated")
+    counts = [(low, row["n_low"])] + ([(high, row["n_high"])] if has_disease else [])
+    few = [f"only {n} {name} wells" for name, n in counts if n < rules.min_controls]
+    if few:
+        return few
+    if not np.isfinite(row["auc"]):
+        return ["not judged: no other plate of this cell type has both controls"]
+    found = []
+    if has_disease and not row["auc_low"] > rules.min_auc:
+        found.append(
+            f"controls do not separate (AUC {row['auc']:.2f}, "
+            f"95 % interval from {row['auc_low']:.2f})"
+        )
+    if has_disease and row["relative_gap"] < rules.min_gap:
+        found.append(f"gap between the controls is {row['relative_gap']:.2f} of the usual")
+    if row["spread"] > rules.max_spread:
+        found.append(f"controls spread {row['spread']:.1f} times as wide as usual")
+    tilt = abs(row.get("tilt", np.nan) / row["gap"])
+    if has_disease and tilt > rules.max_tilt and row["tilt_q"] < 0.05:
+        found.append(f"one side differs from the other by {tilt:.2f} of the gap")
+    return found
+
+
+def _robust_sd(values: np.ndarray) -> float:
+    return float(MAD_TO_SD * np.median(np.abs(values - np.median(values))))
+
+
+def _or_nan(statistic: Callable[[np.ndarray], np.floating], values: np.ndarray) -> float:
+    return float(statistic(values)) if len(values) else float("nan")
