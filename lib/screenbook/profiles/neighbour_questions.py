@@ -1,0 +1,192 @@
+"""What do a well's neighbours share? The same questions, put to the same wells in every space."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from screenbook.profiles.nearest import distance_blocks, nearest, sample_rows
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something that could be shared by neighbours.
+
+    Attributes
+    ----------
+    name : str
+        What a neighbour shares.
+    labels : ndarray of int, shape (n,)
+        Class of each well; negative: the well neither asks nor answers.
+    within : ndarray of int, shape (n,), optional
+        Only wells with the same code are candidates (the same cell type, say).
+    apart : ndarray of int, shape (n,), optional
+        Only wells with another code are candidates (another plate, say).
+    """
+
+    name: str
+    labels: np.ndarray
+    within: np.ndarray | None = None
+    apart: np.ndarray | None = None
+
+
+def ask(
+    space: np.ndarray,
+    question: Question,
+    k: int,
+    *,
+    n_queries: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Ask wells which share of their neighbours shares a label.
+
+    Where a well has fewer partners than k, it is asked for as many neighbours as it has
+    partners: 1 always means *all that could be*.
+
+    Parameters
+    ----------
+    space : ndarray, shape (n, d)
+        Coordinates.
+    question : Question
+        What is looked for.
+    k : int
+        Neighbours of each well.
+    n_queries : int
+        Wells that ask at most; those with a partner are drawn from.
+    seed : int
+        Of the draw, so that each space is asked by the same wells.
+
+    Returns
+    -------
+    DataFrame
+        A row per asking well: ``well`` (row in `space`), ``shared`` (share of its
+        neighbours), ``chance`` (share of its partners among its candidates).
+    """
+    answering = np.flatnonzero(question.labels >= 0)
+    if len(answering) < 2:
+        return pd.DataFrame(columns=["well", "shared", "chance"], dtype=np.float64)
+    labels = question.labels[answering]
+    within, apart = (
+        None if codes is None else codes[answering] for codes in (question.within, question.apart)
+    )
+    queries = sample_rows(len(answering), n_queries, seed)
+    shared, chance = np.full(len(queries), np.nan), np.full(len(queries), np.nan)
+    for rows, distance in distance_blocks(space[answering], queries):
+        asking = queries[rows]
+        barred = np.isinf(distance)
+        if within is not None:
+            barred |= within[asking, None] != within
+        if apart is not None:
+            barred |= apart[asking, None] == apart
+        partner = (labels[asking, None] == labels) & ~barred
+        distance[barred] = np.inf
+        candidates, partners = (~barred).sum(axis=1), partner.sum(axis=1)
+        wanted = np.minimum(k, partners)  # (q,)
+        most = min(k, distance.shape[1])
+        order = _nearest_first(distance, most)
+        hit = np.take_along_axis(partner, order, axis=1) & (np.arange(most) < wanted[:, None])
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shared[rows] = hit.sum(axis=1) / wanted
+            chance[rows] = np.where(partners > 0, partners / candidates, np.nan)
+    out = pd.DataFrame({"well": answering[queries], "shared": shared, "chance": chance})
+    return out.dropna(ignore_index=True)
+
+
+def ask_all(
+    spaces: dict[str, np.ndarray],
+    questions: Sequence[Question],
+    k: int,
+    *,
+    clusters: np.ndarray,
+    n_queries: int = 1000,
+    n_boot: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Put the same questions to the same wells in several spaces.
+
+    Parameters
+    ----------
+    spaces : dict of str to ndarray of shape (n, d)
+        Raw features, components, maps.
+    questions : sequence of Question
+        Those that no well can answer are left out.
+    k : int
+        Neighbours of each well.
+    clusters : ndarray of int, shape (n,)
+        Plate of each well: intervals come from resampling plates, since wells of one plate
+        are not independent.
+    n_queries, n_boot, seed : int
+        Asking wells and bootstrap samples at most; seed of both.
+
+    Returns
+    -------
+    DataFrame
+        ``question``, ``space``, ``shared`` (mean over wells), ``low``, ``high`` (95 %
+        bootstrap over plates), ``chance``, ``n_queries``.
+    """
+    rows = []
+    for question in questions:
+        for name, space in spaces.items():
+            answers = ask(space, question, k, n_queries=n_queries, seed=seed)
+            if answers.empty:
+                continue
+            low, high = _cluster_interval(
+                answers["shared"].to_numpy(), clusters[answers["well"]], n_boot, seed
+            )
+            means = answers[["shared", "chance"]].mean()
+            rows.append(
+                (question.name, name, means["shared"], low, high, means["chance"], len(answers))
+            )
+    columns = ["question", "space", "shared", "low", "high", "chance", "n_queries"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def neighbour_r2(
+    space: np.ndarray, values: np.ndarray, k: int, *, n_queries: int, seed: int
+) -> float:
+    """Measure how smooth a quantity is: its share of variance that neighbours predict.
+
+    The mean of the k nearest wells is the prediction; 0 is no better than the overall mean.
+
+    Parameters
+    ----------
+    space : ndarray, shape (n, d)
+        Coordinates.
+    values : ndarray, shape (n,)
+        The quantity; wells where it is NaN take no part.
+    k : int
+        Neighbours.
+    n_queries, seed : int
+        Wells asked at most, and the seed of their draw.
+    """
+    known = np.flatnonzero(np.isfinite(values))
+    values, space = values[known], space[known]
+    queries = sample_rows(len(known), n_queries, seed)
+    predicted = values[nearest(space, k, queries)].mean(axis=1)
+    about = ((values[queries] - values.mean()) ** 2).sum()
+    return float(1 - ((values[queries] - predicted) ** 2).sum() / about) if about > 0 else np.nan
+
+
+def _nearest_first(distance: np.ndarray, k: int) -> np.ndarray:
+    """Columns of the k smallest entries of each row, by growing distance."""
+    some = np.argpartition(distance, k - 1, axis=1)[:, :k]
+    within = np.argsort(np.take_along_axis(distance, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, within, axis=1)
+
+
+def _cluster_interval(
+    values: np.ndarray, clusters: np.ndarray, n_boot: int, seed: int
+) -> tuple[float, float]:
+    """95 % percentile interval of the mean, resampling clusters; NaN for a single one."""
+    _, codes = np.unique(clusters, return_inverse=True)
+    total, size = np.bincount(codes, values), np.bincount(codes)
+    n = len(size)
+    if n < 2:
+        return float("nan"), float("nan")
+    weight = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=n_boot)
+    means = (weight @ total) / (weight @ size)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
