@@ -46,7 +46,7 @@ def client() -> Iterator[Any]:
         yield connected
 
 
-def row_blocks(X: Array, size: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
+def row_blocks(X: Array, size: int | None = None) -> Iterator[tuple[slice, Any]]:
     """Walk over an array in blocks of rows, one in memory at a time.
 
     Parameters

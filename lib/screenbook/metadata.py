@@ -92,7 +92,7 @@ def tidy(
     Parameters
     ----------
     obs : DataFrame
-        Metadata; its index holds the row ids, unless it is a plain count.
+        Metadata; its index holds the row ids, unless it is numbers.
     origin : str
         File the rows came from, quoted in errors.
     also : tuple of str
@@ -121,12 +121,12 @@ def tidy(
     for column in table.columns:
         if column in COLUMNS or not pd.api.types.is_numeric_dtype(table[column]):
             table[column] = as_text(table[column])
-    counted = isinstance(obs.index, pd.RangeIndex)
+    counted = pd.api.types.is_integer_dtype(obs.index.dtype)
     ids = _addresses(table) if counted else obs.index.astype(str)
     table.index = pd.Index(ids, dtype=object)
     key = "address" if counted else key
     _check_values(table, origin, key)
-    _check_ids(table.index, origin, key)
+    check_ids(table.index, origin, key)
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS}
     table["site"] = numbers["site"].fillna(0).astype(np.int64)
     table["treatment_conc"] = numbers["treatment_conc"].astype(np.float64)
@@ -195,7 +195,8 @@ def _check_values(table: pd.DataFrame, origin: str, key: str) -> None:
         ) from None
 
 
-def _check_ids(ids: pd.Index, origin: str, key: str) -> None:
+def check_ids(ids: pd.Index, origin: str, key: str) -> None:
+    """Refuse ids that come twice, naming the first and two of its rows."""
     again = ids.duplicated()
     if again.any():
         first = ids[again][0]

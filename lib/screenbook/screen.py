@@ -100,6 +100,9 @@ def add_note(screen: ad.AnnData, note: str) -> None:
     screen.uns["notes"] = json.dumps([*notes_of(screen), note])
 
 
+DERIVED = ("batch", "row", "column", "role", "compound", "compound_key", "n_sites")
+"""Columns that are worked out from the others; a file cannot bring them."""
+
 _CATEGORIES = ("batch", "role", "compound", "compound_key")
 _CHUNK_BYTES = 16 << 20
 
@@ -124,7 +127,7 @@ def make_screen(
         Metadata under the fixed names (see the text of this module). ``cell_type experiment
         plate well treatment`` must be there, and ``disease_condition`` if `roles` names
         conditions; ``site``, ``treatment_conc`` (µM) and ``SMILES`` may be absent. The index
-        holds the ids of the rows; if it only counts, ids are made from the address.
+        holds the ids of the rows; if it only counts, ids are made from the address on the plate.
     roles : Roles
         Which values mean what.
     name : str
