@@ -240,6 +240,15 @@ def writes(path: Path | str) -> Path:
     return Path(path)
 
 
+def typed_array(values: np.ndarray) -> dict[str, str]:
+    """Write an array the way plotly.js reads it: base64 of little-endian numbers."""
+    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
+    return {
+        "dtype": f"{values.dtype.kind}{values.dtype.itemsize}",
+        "bdata": base64.b64encode(little.tobytes()).decode("ascii"),
+    }
+
+
 def _emit(spec: dict[str, Any], live: dict[str, Any]) -> None:
     """Display `spec` for the report and `live` for JupyterLab; print where neither listens."""
     if InteractiveShell.initialized():
@@ -309,12 +318,7 @@ def _packed(values: np.ndarray, shape: str | None) -> dict[str, str]:
     # Larger whole numbers, and p-values near 1e-300, would suffer.
     if values.size >= _LONG and (size.size == 0 or (size.max() < 1e6 and size.min() > 1e-30)):
         values = values.astype(np.float32)
-    little = values.astype(values.dtype.newbyteorder("<"), copy=False)
-    spec = {
-        "dtype": f"f{values.dtype.itemsize}",
-        "bdata": base64.b64encode(little.tobytes()).decode("ascii"),
-    }
-    return spec | ({"shape": shape} if shape else {})
+    return typed_array(values) | ({"shape": shape} if shape else {})
 
 
 def _live_table(spec: dict[str, Any]) -> str:
