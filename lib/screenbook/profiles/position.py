@@ -197,7 +197,9 @@ def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
     used = (wells["row"].to_numpy() >= 0) & np.isfinite(score)
     kept = wells[used]
     residual = position_residuals(score[used, None], kept)[:, 0]
-    frame = kept[["row", "column"]].assign(value=residual / (residual.std() or 1.0))
+    if len(kept):
+        residual /= residual.std() or 1.0
+    frame = kept[["row", "column"]].assign(value=residual)
     grouped = frame.groupby(["row", "column"], observed=True)["value"]
     return grouped.agg(mean="mean", n="size").reset_index()
 

@@ -149,11 +149,14 @@ def distance_from_control(
         elsewhere = is_control & usable & (plates != plate)
         if elsewhere.sum() < 3:
             continue
-        # Leave-one-out offsets have already the variance of a single well.
-        covariance, _ = ledoit_wolf(offset[elsewhere], assume_centered=True)
+        # To equal scale first: shrinkage would pull a narrow axis towards the wide ones.
+        scale = np.sqrt((offset[elsewhere] ** 2).mean(axis=0))
+        scale[scale == 0] = 1.0
+        covariance, _ = ledoit_wolf(offset[elsewhere] / scale, assume_centered=True)
         here = usable & (plates == plate)
-        solved = np.linalg.solve(covariance, offset[here].T).T
-        distances[here] = np.sqrt((offset[here] * solved).sum(axis=1) / points.shape[1])
+        own = offset[here] / scale
+        solved = np.linalg.solve(covariance, own.T).T
+        distances[here] = np.sqrt((own * solved).sum(axis=1) / points.shape[1])
     return distances
 
 
