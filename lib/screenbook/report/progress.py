@@ -51,8 +51,8 @@ class Progress:
         self._stop()
 
     def cell(self, cell: Any, cell_index: int) -> None:
-        """Count a code cell that starts (a hook of nbclient)."""
-        self.at += 1
+        """Count a code cell that starts (a hook of nbclient, called for each cell)."""
+        self.at += cell.cell_type == "code"
 
     def done(self) -> None:
         """Write the last line of a notebook that came to its end."""

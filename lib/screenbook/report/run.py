@@ -10,11 +10,11 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import jupytext
 import nbformat
@@ -40,6 +40,8 @@ from screenbook.report.parameters import (
 from screenbook.report.progress import Progress
 from screenbook.report.tables import publish_tables
 from screenbook.settings import short
+
+log = logging.getLogger(__name__)
 
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
@@ -128,39 +130,55 @@ def run_notebook(plan: Plan) -> Path:
         Any other end. In both cases ``NN_name.failed.ipynb``, the report rendered from it and
         its sidecar tell what happened; the last good ones stay.
     """
+    source = _prepare(plan)
     part = plan.built(".running.ipynb")
     part.parent.mkdir(parents=True, exist_ok=True)
-    started = time.time()
-    source = _prepare(plan)
     code_cells = sum(cell.cell_type == "code" for cell in source.cells) + 1  # and the injected one
-    with Progress(f"{plan.name}  {plan.run}", code_cells) as progress:
-        stop = _execute(source, plan, part, progress)
-        executed = _settled(part)
-        found = sidecar.harvest(executed)
-        facts = sidecar.describe_run(
-            executed,
-            found,
-            run=plan.run,
-            name=plan.name,
-            parameters=plan.parameters,
-            defaults=plan.defaults,
-            overrides=plan.overrides,
-            started=started,
-            seconds=time.time() - started,
-            error=str(stop) if stop else None,
-        )
-        if stop:
-            progress.failed()
-            _keep_failure(plan, part, executed, facts)
-            raise stop
-        publish_tables(plan.run, plan.name, found.saved)
-        sidecar.write_sidecar(facts, plan.report(".json"))
-        write_prerequisites(plan.notebook, plan.built(".ipynb"))
-        _move(part, plan.built(".ipynb"), executed)
-        for stale in (plan.built(".failed.ipynb"), *_failure_reports(plan)):
-            stale.unlink(missing_ok=True)
-        progress.done()
+    started = time.time()
+    try:
+        with Progress(f"{plan.name}  {plan.run}", code_cells) as progress:
+            stop = _execute(source, plan, part, progress)
+            seconds = time.time() - started
+            executed = _settled(part, plan)
+            _conclude(plan, executed, started, seconds, stop)
+            progress.failed() if stop else progress.done()
+    finally:
+        part.unlink(missing_ok=True)
+    if stop:
+        raise stop
     return plan.built(".ipynb")
+
+
+def _conclude(
+    plan: Plan,
+    executed: NotebookNode,
+    started: float,
+    seconds: float,
+    stop: Exception | None,
+) -> None:
+    """Put what came out of a run into place, the executed notebook last."""
+    found = sidecar.harvest(executed)
+    facts = sidecar.describe_run(
+        executed,
+        found,
+        run=plan.run,
+        name=plan.name,
+        parameters=plan.parameters,
+        defaults=plan.defaults,
+        overrides=plan.overrides,
+        started=started,
+        seconds=seconds,
+        error=str(stop) if stop else None,
+    )
+    if stop:
+        _keep_failure(plan, executed, facts)
+        return
+    publish_tables(plan.run, plan.name, found.saved)
+    sidecar.write_sidecar(facts, plan.report(".json"))
+    write_prerequisites(plan.notebook, plan.built(".ipynb"))
+    _write(executed, plan.built(".ipynb"))
+    for stale in (plan.built(".failed.ipynb"), *_failure_reports(plan)):
+        stale.unlink(missing_ok=True)
 
 
 def _prepare(plan: Plan) -> NotebookNode:
@@ -178,7 +196,7 @@ def _execute(
     """Execute into `part`, and put into words what stopped it, if anything did."""
     # An interpreter of the same name in the user's home must not run instead of ours.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
-    with plan.built(".log").open("w", encoding="utf-8") as log, _stderr_to(log):
+    with plan.built(".log").open("w", encoding="utf-8") as file, _stderr_to(file):
         try:
             papermill.execute_notebook(
                 notebook,
@@ -187,14 +205,14 @@ def _execute(
                 progress_bar=False,
                 kernel_name=_KERNEL["name"],
                 cwd=plan.notebook.parent,
-                stderr_file=log,
+                stderr_file=file,
                 autosave_cell_every=0,
                 # No port to clash with another kernel's, and no other user who could listen.
                 config=Config({"KernelManager": {"transport": "ipc"}}),
                 on_cell_start=progress.cell,
             )
         except PapermillExecutionError as error:
-            print(error, file=log)
+            print(error, file=file)
             return _reason(plan, error, progress)
         except DeadKernelError:
             return RunFailed(
@@ -202,7 +220,7 @@ def _execute(
                 f"memory; free some, or make the screen smaller in params ({_log(plan)})"
             )
         except Exception as error:
-            logging.getLogger(__name__).exception("%s could not be executed", plan.name)
+            log.exception("%s could not be executed", plan.name)
             return RunFailed(f"{plan.name}: {_one_line(error)} ({_log(plan)})")
     return None
 
@@ -231,11 +249,11 @@ def _literal(path: Path) -> str:
 
 
 @contextmanager
-def _stderr_to(log: Any) -> Iterator[None]:
+def _stderr_to(file: TextIO) -> Iterator[None]:
     """Send what this process and its kernel say on stderr to the log, not to the terminal."""
     sys.stderr.flush()
     terminal = os.dup(2)
-    os.dup2(log.fileno(), 2)
+    os.dup2(file.fileno(), 2)
     try:
         yield
     finally:
@@ -244,33 +262,38 @@ def _stderr_to(log: Any) -> Iterator[None]:
         os.close(terminal)
 
 
-def _settled(part: Path) -> NotebookNode:
-    """Read the executed notebook, without papermill's banners, its new cell under a fixed id."""
+def _settled(part: Path, plan: Plan) -> NotebookNode:
+    """Read the executed notebook, freed of what papermill adds and of what the log holds."""
     notebook = remove_error_markers(nbformat.read(part, as_version=4))
+    notebook.metadata["papermill"] |= {"input_path": short(plan.notebook), "output_path": None}
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "cell-injected"
+        if cell.cell_type == "code":
+            cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
     return notebook
 
 
-def _move(part: Path, target: Path, notebook: NotebookNode) -> None:
-    """Write a notebook in one step, and drop the copy that grew while it ran."""
+def _write(notebook: NotebookNode, target: Path) -> None:
     with replacing(target) as new:
         nbformat.write(notebook, new)
-    part.unlink()
 
 
 def _failure_reports(plan: Plan) -> tuple[Path, Path]:
     return plan.report(".failed.json"), plan.report(".failed.html")
 
 
-def _keep_failure(plan: Plan, part: Path, executed: NotebookNode, facts: Mapping[str, Any]) -> None:
+def _keep_failure(plan: Plan, executed: NotebookNode, facts: dict[str, Any]) -> None:
     """Keep a failed run to be looked at, and let the index tell of it."""
-    from screenbook.report.index import write_index
-    from screenbook.report.render import render_report
-
     described, page = _failure_reports(plan)
-    _move(part, plan.built(".failed.ipynb"), executed)
-    sidecar.write_sidecar(dict(facts), described)
-    render_report(plan.built(".failed.ipynb"), page)
-    write_index(root() / "reports")
+    _write(executed, plan.built(".failed.ipynb"))
+    sidecar.write_sidecar(facts, described)
+    try:
+        from screenbook.report.index import write_index
+        from screenbook.report.render import render_report
+
+        render_report(plan.built(".failed.ipynb"), page)
+        write_index(root() / "reports")
+    except Exception as error:
+        # Why the run stopped matters more than why its page could not be made.
+        log.warning("%s could not be made: %s", short(page), _one_line(error))
