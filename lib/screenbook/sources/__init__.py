@@ -107,7 +107,7 @@ def prepare(run: str) -> Path:
         "n_features": screen.n_vars,
         "inputs": [{"path": short(path), "sha256": sha256(path)} for path in _files(found.inputs)],
         "notes": notes_of(screen),
-        "section": _digest(section),
+        "made_from": _digest(section),
     }
     if "SOURCE_DATE_EPOCH" not in os.environ:
         facts["seconds"] = round(time.monotonic() - started, 1)
@@ -160,7 +160,7 @@ def _is_current(record: Path, section: Mapping[str, Any]) -> bool:
     """Whether a finished screen is still what its section and its inputs say."""
     try:
         facts = json.loads(record.read_text(encoding="utf-8"))
-        if facts["section"] != _digest(section):
+        if facts["made_from"] != _digest(section):
             return False
         made = record.stat().st_mtime
         for entry in facts["inputs"]:

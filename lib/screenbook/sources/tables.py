@@ -1,7 +1,7 @@
 """Your own screen: a metadata table and a feature table, or one table with both.
 
 Everything is said in the ``screen:`` section of ``params/<run>.yml``; see
-``params/README.md`` for the options with examples.
+``params/my_screen.yml.example`` for all of them.
 """
 
 from __future__ import annotations
