@@ -95,8 +95,9 @@ def name_compounds(treatment: Iterable[str], smiles: Iterable[str]) -> Naming:
     -------
     Naming
     """
-    rows = pd.DataFrame({"name": list(treatment), "smiles": list(smiles)}, dtype=object)
-    rows["name"] = rows["name"].str.strip()
+    rows = pd.DataFrame(
+        {"name": [name.strip() for name in treatment], "smiles": list(smiles)}, dtype=object
+    )
     pairs = rows.value_counts(sort=False).rename("n").reset_index()
     parents = [parent(s) if s else None for s in pairs["smiles"]]
     pairs["key"] = [p[1] if p else "" for p in parents]
@@ -125,13 +126,16 @@ def name_compounds(treatment: Iterable[str], smiles: Iterable[str]) -> Naming:
 
 def _key_by_name(pairs: pd.DataFrame) -> None:
     """Fill the keys of pairs without a structure, and blank those without a name."""
-    folded = pairs["name"].str.casefold()
-    structured = pairs["key"].ne("")
-    known = pairs.loc[structured, "key"].groupby(folded[structured]).unique()
-    single = known[known.str.len() == 1].str[0]
-    pairs["key"] = pairs["key"].where(structured, folded.map(single))
-    pairs["key"] = pairs["key"].fillna("name:" + folded)
-    pairs.loc[pairs["name"].eq(""), "key"] = ""
+    folded = [name.casefold() for name in pairs["name"]]
+    known: dict[str, set[str]] = {}
+    for name, key in zip(folded, pairs["key"], strict=True):
+        if key:
+            known.setdefault(name, set()).add(key)
+    alone = {name: min(keys) for name, keys in known.items() if len(keys) == 1}
+    pairs["key"] = [
+        (key or alone.get(name, f"name:{name}")) if name else ""
+        for name, key in zip(folded, pairs["key"], strict=True)
+    ]
 
 
 def _display_names(pairs: pd.DataFrame) -> dict[str, str]:
