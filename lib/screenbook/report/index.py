@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from screenbook.report.page import copy_assets, duration, write_page
+from screenbook.report.page import copy_assets, duration, moment, write_page
 from screenbook.report.series import read_sidecars, write_series
 from screenbook.report.text import markdown, plain
 
@@ -72,7 +72,7 @@ def _report(sidecar: dict[str, Any]) -> dict[str, Any]:
         "answer": Markup(markdown(answer)) if answer else "",
         "thumbnail": sidecar.get("thumbnail") or "",
         "took": duration(sidecar.get("seconds")),
-        "started": str(sidecar.get("started") or ""),
+        "started": moment(sidecar.get("started")),
         "state": sidecar["state"],
         "error": sidecar.get("error") or "",
     }

@@ -49,8 +49,6 @@ class Outputs:
     gates : list of dict
         ``passed``, ``text`` and ``id`` of the gates met so far.
     errors : list of nbformat outputs
-    thumbnail : dict or None
-        The figure that stands for this report: the first one marked so, else the first.
     webgl : int
         Figures that need WebGL.
     """
@@ -80,8 +78,7 @@ class Outputs:
             return ""
         if kind == "error":
             self.errors.append(output)
-            trace = strip_ansi("\n".join(output["traceback"]))
-            return str(self._macros.error(output["ename"], output["evalue"], trace))
+            return str(self._macros.error(output["ename"]))
         data = output["data"]
         if MIME in data:
             method = getattr(self, "_" + data[MIME]["kind"], None)

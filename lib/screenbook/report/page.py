@@ -30,7 +30,7 @@ def templates() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters["link"] = link
-    environment.filters["seconds"] = duration
+    environment.filters["moment"] = moment
     return environment
 
 
@@ -47,6 +47,13 @@ def duration(seconds: float | None) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60:02d} s"
+
+
+def moment(started: str | None) -> str:
+    """Print a sidecar's UTC time: ``2026-01-02 03:04 UTC``."""
+    if not started:
+        return ""
+    return f"{started[:10]} {started[11:16]} UTC"
 
 
 def write_page(target: Path, template: str, **context: Any) -> None:

@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from screenbook.errors import InputError
 from screenbook.report.outputs import MAX_WEBGL, Outputs
-from screenbook.report.page import THEME, copy_assets, duration, write_page
+from screenbook.report.page import THEME, copy_assets, duration, moment, write_page
 from screenbook.report.parameters import parameters_of
 from screenbook.report.series import neighbours, write_series
 from screenbook.report.text import markdown, plain, slug
@@ -153,6 +153,9 @@ def _render_body(notebook: NotebookNode, outputs: Outputs) -> tuple[str, list[di
         cell.metadata["screenbook"] = {"number": number, "hide_code": bool(tags & _NOT_CODE)}
         if cell.cell_type == "code":
             pieces = [outputs.html(output) for output in cell.outputs]
+            cell.metadata["screenbook"]["stopped"] = any(
+                output.output_type == "error" for output in cell.outputs
+            )
             cell.outputs = [
                 nbformat.v4.new_output("display_data", {"text/html": piece})
                 for piece in pieces
@@ -244,7 +247,7 @@ def _provenance(sidecar: Mapping[str, Any], contents: list[dict[str, Any]]) -> d
     parameters = sidecar.get("parameters", {})
     facts = {
         "run": sidecar.get("run"),
-        "started": sidecar.get("started"),
+        "started": moment(sidecar.get("started")) or None,
         "took": None if seconds is None else duration(seconds),
         "seed": parameters.get("seed"),
         "code": _commit(sidecar.get("git") or {}),

@@ -61,6 +61,13 @@ from screenbook.report.text import decimals_for, first_rows, heading, markdown, 
 MIME = "application/vnd.screenbook.v1+json"
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 
+LIVE_CONFIG = {
+    "displaylogo": False,
+    "modeBarButtonsToRemove": ["sendChartToCloud"],
+    "plotlyServerURL": "",
+}
+"""How JupyterLab draws figures: without plotly's button that would send the data away."""
+
 MAX_ROWS = 5_000
 """Rows of a table that a page carries; more would make it slow, and belong into a file."""
 
@@ -90,6 +97,7 @@ def show(fig: go.Figure, caption: str, *, wide: bool = False, thumbnail: bool = 
     figure = json.loads(json.dumps(fig.to_dict(), cls=PlotlyJSONEncoder))
     figure["data"] = [_typed_arrays(trace) for trace in figure["data"]]
     spec = {"kind": "figure", "caption": caption, "wide": wide, "thumbnail": thumbnail}
+    figure["config"] = LIVE_CONFIG
     _emit(spec, {PLOTLY_MIME: figure, "text/plain": caption})
     # JupyterLab draws one representation of an output, so the caption is a second one.
     _emit({"kind": "live"}, {"text/html": markdown(caption), "text/plain": caption})
@@ -123,6 +131,19 @@ def show_table(
     ValueError
         If `units` names a column that the table has not, or a column name is repeated.
     """
+    spec = table_spec(df, caption, units=units, rows=rows, file=file)
+    _emit(spec, {"text/html": _live_table(spec), "text/plain": df.head(rows).to_string()})
+
+
+def table_spec(
+    df: pd.DataFrame,
+    caption: str,
+    *,
+    units: Mapping[str, str] | None = None,
+    rows: int = 10,
+    file: str | None = None,
+) -> dict[str, Any]:
+    """Make the JSON of a table (kind ``table``); parameters as for :func:`show_table`."""
     frame = df.reset_index() if any(name is not None for name in df.index.names) else df
     names = [str(column) for column in frame.columns]
     if len(set(names)) < len(names):
@@ -136,7 +157,7 @@ def show_table(
         unit = (units or {}).get(name, "")
         columns.append({"name": name, "unit": unit, "type": kind, "decimals": decimals})
         data.append(values)
-    spec = {
+    return {
         "kind": "table",
         "caption": caption,
         "columns": columns,
@@ -145,7 +166,6 @@ def show_table(
         "total": len(frame),
         "file": file,
     }
-    _emit(spec, {"text/html": _live_table(spec), "text/plain": shown.head(rows).to_string()})
 
 
 def save_table(df: pd.DataFrame, run: str, name: str, columns: Mapping[str, str]) -> Path:
@@ -279,8 +299,7 @@ def _column(series: pd.Series) -> tuple[str, int, list[Any]]:
         values = series.to_numpy(np.float64, na_value=np.nan)
         # Seven digits are float32's worth; the whole precision is in save_table()'s file.
         rounded = [float(f"{v:.7g}") if math.isfinite(v) else None for v in values]
-        whole = np.all(values[np.isfinite(values)] % 1 == 0)
-        return "number", 0 if whole else decimals_for(values), rounded
+        return "number", decimals_for(values), rounded
     return "text", 0, [None if pd.isna(v) else str(v) for v in series]
 
 

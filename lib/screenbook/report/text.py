@@ -26,6 +26,9 @@ class _InertRenderer(mistune.HTMLRenderer):
     def image(self, text: str, url: str, title: str | None = None) -> str:
         return text
 
+    def link(self, text: str, url: str, title: str | None = None) -> str:
+        return text if self.sanitize_url(url) == "#harmful-link" else super().link(text, url, title)
+
 
 _markdown = mistune.create_markdown(
     renderer=_InertRenderer(escape=True), plugins=["table", "strikethrough"]
@@ -35,7 +38,7 @@ _markdown = mistune.create_markdown(
 def markdown(text: str) -> str:
     """Markdown as HTML in which neither tags nor links of the text can do anything.
 
-    HTML is shown as text, links with any but a harmless protocol lead nowhere, and a picture
+    HTML is shown as text, a link with any but a harmless protocol loses its address, a picture
     is replaced by its description, so that no page ever asks the network for one.
     """
     return str(_markdown(text)).strip()
@@ -71,12 +74,18 @@ def json_for_script(value: Any) -> str:
 
 
 def decimals_for(values: np.ndarray) -> int:
-    """Decimals that give the typical value of a column three significant digits (0 to 4)."""
+    """Decimals for a column, 0 to 4.
+
+    As many as all values need to be exact (doses: 0.01, 0.1, 1), but no more than give the
+    typical value three significant digits.
+    """
     finite = np.abs(np.asarray(values, dtype=np.float64))
     finite = finite[np.isfinite(finite) & (finite > 0)]
     if finite.size == 0:
         return 0
-    return int(np.clip(2 - math.floor(math.log10(float(np.median(finite)))), 0, 4))
+    three_digits = int(np.clip(2 - math.floor(math.log10(float(np.median(finite)))), 0, 4))
+    exact = (d for d in range(three_digits) if np.allclose(finite, finite.round(d), 1e-9, 0))
+    return next(exact, three_digits)
 
 
 def number(value: float | int | None, decimals: int) -> str:

@@ -51,8 +51,9 @@
     const ink = colour("--ink", "#1d2126");
     const grid = colour("--grid", "#e3e6ea");
     const muted = colour("--muted", "#59626e");
+    const zero = colour("--zero", "#b4bbc4");
     const ground = colour("--paper", "#ffffff");
-    const axis = { gridcolor: grid, zerolinecolor: muted, linecolor: muted, tickcolor: muted };
+    const axis = { gridcolor: grid, zerolinecolor: zero, linecolor: zero, tickcolor: zero };
     const layout = { ...(template.layout || {}) };
     for (const name of ["xaxis", "yaxis"]) layout[name] = { ...layout[name], ...axis };
     return {
@@ -62,6 +63,7 @@
         paper_bgcolor: "rgba(0,0,0,0)",
         plot_bgcolor: "rgba(0,0,0,0)",
         font: { ...layout.font, color: ink, family: style.getPropertyValue("--sans") },
+        legend: { ...layout.legend, itemsizing: "constant" },
         hoverlabel: {
           ...layout.hoverlabel, bgcolor: ground, bordercolor: muted, font: { color: ink } },
         modebar: { bgcolor: "rgba(0,0,0,0)", color: muted, activecolor: ink },
@@ -124,7 +126,11 @@
       const settings = {
         responsive: true,
         displaylogo: false,
-        modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+        displayModeBar: touch ? false : "hover",
+        // "Share chart" would send the data to a server of plotly's.
+        modeBarButtonsToRemove: ["sendChartToCloud", "select2d", "lasso2d", "autoScale2d"],
+        plotlyServerURL: "",
+        typesetMath: false,
         toImageButtonOptions: { format: "svg", filename: this.id },
       };
       preview.style.position = "absolute";

@@ -42,7 +42,6 @@ window.screenbook = {
   download(name, text) {
     const type = name.endsWith(".csv") ? "text/csv" : "text/tab-separated-values";
     const address = URL.createObjectURL(new Blob([text], { type }));
-    screenbook.element("a");
     const link = screenbook.element("a", { href: address, download: name });
     link.click();
     setTimeout(() => URL.revokeObjectURL(address), 1000);
@@ -142,19 +141,20 @@ function setUpSeries() {
   }
 }
 
-/* Folded code opens all at once from the keyboard-free "Show all code" under the title. */
+/* All folded code at once. */
 
 function setUpCode() {
   const cells = screenbook.all("details.code");
-  const title = screenbook.one("main > header.title");
-  if (!cells.length || !title) return;
-  const button = screenbook.element("button", { type: "button", class: "all-code" }, "Show all code");
+  const contents = screenbook.one(".contents details");
+  if (!cells.length || !contents) return;
+  const button = screenbook.element(
+    "button", { type: "button", class: "quiet" }, "Show all code");
   button.addEventListener("click", () => {
-    const open = button.textContent === "Show all code";
+    const open = button.textContent.startsWith("Show");
     for (const cell of cells) cell.open = open;
     button.textContent = open ? "Hide all code" : "Show all code";
   });
-  title.append(button);
+  contents.append(button);
 }
 
 document.addEventListener("DOMContentLoaded", () => {

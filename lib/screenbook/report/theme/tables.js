@@ -185,7 +185,10 @@
       body.replaceChildren(...shown.map((i) => this.row(i)));
       const total = this.count.toLocaleString("en");
       const found = rows.length < this.count ? `${rows.length.toLocaleString("en")} found of ` : "";
-      this.status.textContent = rows.length
+      const onePage = rows.length === this.count && shown.length === this.count;
+      this.status.textContent = onePage
+        ? `${total} row${this.count === 1 ? "" : "s"}`
+        : rows.length
         ? `${this.from + 1}–${this.from + shown.length} of ${found}${total} rows`
         : `none of ${total} rows`;
       this.back.disabled = this.from === 0;
