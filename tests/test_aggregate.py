@@ -4,11 +4,11 @@ import dask.array as da
 import numpy as np
 import pandas as pd
 import pytest
-from small_screens import DISEASE, features, metadata
 
 from screenbook.errors import InputError
 from screenbook.profiles.aggregate import aggregate_wells
 from screenbook.screen import make_screen
+from small_screens import DISEASE, features, metadata
 
 
 def small(obs, X):

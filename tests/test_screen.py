@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import sparse
-from small_screens import DISEASE, features, metadata
 
 from screenbook.errors import InputError
 from screenbook.screen import (
@@ -17,6 +16,7 @@ from screenbook.screen import (
     roles_of,
     write_screen,
 )
+from small_screens import DISEASE, features, metadata
 
 
 def small(obs=None, X=None, roles=DISEASE, **more):

@@ -203,7 +203,8 @@ def read_screen(path: str | Path, *, lazy: bool = False) -> ad.AnnData:
     if not path.is_dir():
         raise InputError(f"{path}: there is no screen here; run the command that makes it first")
     try:
-        group = zarr.open_group(path, mode="r")
+        # zarr 3.1 loses columns from consolidated metadata if names differ by case only.
+        group = zarr.open_group(path, mode="r", use_consolidated=False)
         parts = {part: ad.io.read_elem(group[part]) for part in group if part not in ("X", "raw")}
         parts["X"] = read_elem_lazy(group["X"]) if lazy else ad.io.read_elem(group["X"])
         screen = ad.AnnData(**parts)

@@ -273,7 +273,7 @@ class AnnDataTable:
     def read_text(self, columns: Sequence[str]) -> pd.DataFrame:
         """Read some columns of ``obs`` as text, with ``""`` where a cell is missing."""
         self.require(columns)
-        texts = {column: as_text(self._obs[column]) for column in columns}
+        texts = {column: _given(self._obs[column]) for column in columns}
         return pd.DataFrame(texts).reset_index(drop=True)
 
     def feature_batches(
@@ -345,7 +345,13 @@ def sha256(path: Path) -> str:
 def _text(table: Any) -> pd.DataFrame:
     """Columns of an Arrow batch or table as trimmed text, ``""`` where missing."""
     columns = zip(table.schema.names, table.columns, strict=True)
-    return pd.DataFrame({name: as_text(column.to_pandas()) for name, column in columns})
+    return pd.DataFrame({name: _given(column.to_pandas()) for name, column in columns})
+
+
+def _given(values: pd.Series) -> pd.Series:
+    """Text of a column, without the words that mean *not given*."""
+    text = as_text(values)
+    return text.mask(text.isin(MISSING), "")
 
 
 def _beside(path: Path) -> str:

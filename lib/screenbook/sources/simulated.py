@@ -23,7 +23,7 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
     scratch : Path
         Folder for the staged features.
     """
-    simulated = simulate_screen(spec_from_options(section))
+    simulated = simulate_screen(spec_from_options(section, where))
     staged = scratch_array(scratch, simulated.n_sites, simulated.spec.n_features)
     progress = Progress(simulated.n_plates, "simulating plates", unit="plate")
     start = 0

@@ -30,7 +30,7 @@ from screenbook.sources.staging import (
 
 OPTIONS = (
     *("source", "name", "metadata", "features", "key", "join", "layer", "columns", "constants"),
-    *("feature_columns", "roles", "level", "dose_unit", "nonfinite"),
+    *("feature_columns", "roles", "level", "dose_unit", "missing", "nonfinite"),
 )
 """What the ``screen:`` section takes when its source is ``tables``."""
 
@@ -74,6 +74,7 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
     beside = set() if apart else set(features)
 
     raw = metadata.read_text([c for c in metadata.columns if c not in _own(metadata) | beside])
+    raw = _blank(raw, config.texts(section, "missing", where))
     notes: list[str] = []
     obs = _name_columns(raw, mapped, section, metadata.name, where, notes)
     if meta_keys:
@@ -246,6 +247,19 @@ def _name_columns(
     if factor != 1.0 and "treatment_conc" in obs:
         obs["treatment_conc"] = _in_micromolar(obs["treatment_conc"], factor)
     return obs
+
+
+def _blank(raw: pd.DataFrame, missing: tuple[str, ...]) -> pd.DataFrame:
+    """Empty the cells that hold a file's own code for *not given*, such as -666."""
+    if not missing:
+        return raw
+    codes = pd.to_numeric(pd.Series(missing), errors="coerce").dropna()
+
+    def is_code(column: pd.Series) -> pd.Series:
+        # A code may be written -666 in the params and -666.0 in the table.
+        return column.isin(missing) | pd.to_numeric(column, errors="coerce").isin(codes)
+
+    return raw.mask(raw.apply(is_code), "")
 
 
 def _in_micromolar(dose: pd.Series, factor: float) -> pd.Series:
