@@ -1,0 +1,273 @@
+"""Maps of wells, coloured by any column with one control, and what such maps are worth.
+
+Maps are drawn by WebGL; up to 50,000 wells stay quick to pan, which :data:`MOST_SHOWN` says.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from screenbook.figures.colouring import Colouring
+from screenbook.figures.palette import GREY, style
+
+MOST_SHOWN = 50_000
+"""Wells drawn at most on all panels of a figure; draw a random sample of more."""
+
+_MENU_ROOM = 0.13  # of the height, above the panels, for the menu and their titles
+_GAP = 0.05  # of the width, between panels
+_LEGEND_WIDTH = 190  # pixels
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One map.
+
+    Attributes
+    ----------
+    title : str
+        What it shows.
+    coordinates : ndarray of float32, shape (m, 2)
+        Places of the wells.
+    wells : ndarray of int, shape (m,)
+        Their rows in the metadata and in every colouring.
+    """
+
+    title: str
+    coordinates: np.ndarray
+    wells: np.ndarray
+
+
+def map_figure(
+    panels: Sequence[Panel],
+    obs: pd.DataFrame,
+    colourings: Sequence[Colouring],
+    *,
+    title: str,
+    subtitle: str,
+    axes: tuple[str, str] = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)"),
+    height: int = 560,
+) -> go.Figure:
+    """Draw maps side by side, with one menu that colours all of them.
+
+    Wells are drawn in random order, so that no plate lies on top of another by its place in
+    the file; controls come last, since they are few. The page's search finds compounds.
+
+    Parameters
+    ----------
+    panels : sequence of Panel
+        One to three maps.
+    obs : DataFrame, n rows
+        Metadata: ``compound``, ``batch``, ``well``, ``role`` and ``treatment_conc`` are used.
+    colourings : sequence of Colouring
+        Entries of the menu; the first is shown at first.
+    title, subtitle : str
+        The conclusion; what is counted, and how many.
+    axes : tuple of str
+        Titles of the axes, with unit.
+    height : int
+        Pixels.
+    """
+    hover = _hover(obs)
+    treated = obs["role"].to_numpy() == "treated"
+    drawn = [_drawing_order(panel, treated) for panel in panels]
+    size = _marker_size(max(len(rows) for rows in drawn))
+    fig = go.Figure()
+    for number, (panel, rows) in enumerate(zip(panels, drawn, strict=True), start=1):
+        suffix = "" if number == 1 else str(number)
+        fig.add_trace(
+            go.Scattergl(
+                x=panel.coordinates[rows, 0].astype(np.float32),
+                y=panel.coordinates[rows, 1].astype(np.float32),
+                xaxis=f"x{suffix}",
+                yaxis=f"y{suffix}",
+                mode="markers",
+                name=panel.title,
+                meta="compound",
+                customdata=hover[panel.wells[rows]],
+                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+                showlegend=False,
+                marker={"size": size, "opacity": 0.85, "line": {"width": 0}},
+            )
+        )
+    for _ in range(max(len(colouring.legend) for colouring in colourings)):
+        fig.add_trace(_legend_line())
+    wells = [panel.wells[rows] for panel, rows in zip(panels, drawn, strict=True)]
+    states = [_state(colouring, panels, wells, len(fig.data)) for colouring in colourings]
+    _apply(fig, states[0], colourings[0])
+    style(fig, title=title, subtitle=subtitle, height=height)
+    _arrange(fig, panels, axes, height)
+    fig.update_layout(updatemenus=[_menu(colourings, states, len(fig.data))])
+    return fig
+
+
+def _drawing_order(panel: Panel, treated: np.ndarray) -> np.ndarray:
+    shuffled = np.random.default_rng(0).permutation(len(panel.wells))
+    return shuffled[np.argsort(~treated[panel.wells[shuffled]], kind="stable")]
+
+
+def _hover(obs: pd.DataFrame) -> np.ndarray:
+    """Compound (or role), and address with dose, of every well: shape (n, 2)."""
+    compound = obs["compound"].astype(str).to_numpy()
+    where = obs["batch"].astype(str) + "/" + obs["well"].astype(str)
+    if (obs["site"] > 0).any():
+        where += "/" + obs["site"].astype(str)
+    dose = obs["treatment_conc"].map(lambda v: f", {v:g} µM" if v == v else "").astype(str)
+    role = obs["role"].astype(str).str.replace("_", " ")
+    place = np.where(compound == "", role, "") + np.where(compound == "", ", ", "") + where + dose
+    return np.column_stack([compound, np.asarray(place, dtype=object)])
+
+
+def _marker_size(n: int) -> float:
+    """Smaller as wells grow in number, so that they do not merge into one blot."""
+    return float(np.clip(round(320 / np.sqrt(max(n, 1)), 1), 2.5, 8))
+
+
+def _legend_line() -> go.Scatter:
+    return go.Scatter(x=[None], y=[None], mode="markers", visible=False, marker={"size": 9})
+
+
+def _state(
+    colouring: Colouring, panels: Sequence[Panel], wells: list[np.ndarray], n_traces: int
+) -> dict[str, Any]:
+    """Restyle arguments, one entry for each trace: panels first, then lines of the legend."""
+    spare = n_traces - len(wells) - len(colouring.legend)
+    lines = colouring.legend
+    return {
+        "marker.color": [
+            *(_typed(colouring.values[rows]) for rows in wells),
+            *(line.colour for line in lines),
+            *[GREY] * spare,
+        ],
+        "marker.symbol": [
+            *(_typed(colouring.symbols[rows]) for rows in wells),
+            *(line.symbol for line in lines),
+            *["circle"] * spare,
+        ],
+        "name": [*(p.title for p in panels), *(line.label for line in lines), *[""] * spare],
+        "visible": [*[True] * len(wells), *[True] * len(lines), *[False] * spare],
+    }
+
+
+def _scale(colouring: Colouring) -> dict[str, Any]:
+    """Relayout arguments of the colour axis; classes have a legend instead of a bar."""
+    return {
+        "coloraxis.colorscale": [list(stop) for stop in colouring.scale],
+        "coloraxis.cmin": colouring.low,
+        "coloraxis.cmax": colouring.high,
+        "coloraxis.showscale": not colouring.legend,
+        "coloraxis.colorbar.title.text": colouring.name,
+        "coloraxis.colorbar.tickvals": [value for value, _ in colouring.ticks],
+        "coloraxis.colorbar.ticktext": [text for _, text in colouring.ticks],
+        "legend.title.text": colouring.name,
+    }
+
+
+def _apply(fig: go.Figure, state: Mapping[str, Sequence[Any]], colouring: Colouring) -> None:
+    """Put the figure into a state of its menu."""
+    for i, trace in enumerate(fig.data):
+        trace.update({key.replace(".", "_"): values[i] for key, values in state.items()})
+        if isinstance(trace, go.Scattergl):
+            # The scale is the layout's; the trace's own serves the preview picture.
+            trace.marker.update(
+                coloraxis="coloraxis",
+                colorscale=colouring.scale,
+                cmin=colouring.low,
+                cmax=colouring.high,
+            )
+    fig.update_layout({key.replace(".", "_"): value for key, value in _scale(colouring).items()})
+
+
+def _typed(values: np.ndarray) -> dict[str, str]:
+    """Write plotly's typed array: a menu's arguments are not packed as those of traces are."""
+    little = np.ascontiguousarray(values).astype(values.dtype.newbyteorder("<"), copy=False)
+    code = f"{values.dtype.kind}{values.dtype.itemsize}"
+    return {"dtype": code, "bdata": base64.b64encode(little.tobytes()).decode("ascii")}
+
+
+def _menu(
+    colourings: Sequence[Colouring], states: Sequence[dict[str, Any]], n_traces: int
+) -> dict[str, Any]:
+    traces = list(range(n_traces))
+    return {
+        "buttons": [
+            {
+                "label": f"Colour: {colouring.name}",
+                "method": "update",
+                "args": [state, _scale(colouring), traces],
+            }
+            for colouring, state in zip(colourings, states, strict=True)
+        ],
+        "x": 0,
+        "xanchor": "left",
+        "y": 1,
+        "yanchor": "top",
+        "pad": {"t": 0, "b": 0},
+        # Plotly paints the chosen entry white whatever the theme, so its text must be dark.
+        "bgcolor": "#eef1f4",
+        "bordercolor": "#b9c0c7",
+        "font": {"color": "#1d2126"},
+    }
+
+
+def _arrange(fig: go.Figure, panels: Sequence[Panel], axes: tuple[str, str], height: int) -> None:
+    """Place panels in a row, and on a narrow page (``meta.narrow``) in a column."""
+    n = len(panels)
+    width, top = (1 - _GAP * (n - 1)) / n, 1 - _MENU_ROOM
+    blank = {"showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False}
+    narrow: dict[str, Any] = {}
+    slot = (1 - 0.5 * _MENU_ROOM) / n
+    notes = []
+    for i, panel in enumerate(panels):
+        suffix = "" if i == 0 else str(i + 1)
+        left = i * (width + _GAP)
+        across, up = [left, left + width], [0, top]
+        fig.update_layout(
+            {
+                f"xaxis{suffix}": {"domain": across, "anchor": f"y{suffix}", "title": axes[0]},
+                f"yaxis{suffix}": {
+                    "domain": up,
+                    "anchor": f"x{suffix}",
+                    "scaleanchor": f"x{suffix}",
+                },
+            }
+        )
+        fig.update_layout({f"yaxis{suffix}": {"title": axes[1] if i == 0 else None}})
+        notes.append(
+            {"text": f"<b>{panel.title}</b>", "x": left, "y": top, "yanchor": "bottom"}
+            | {"xref": "paper", "yref": "paper", "xanchor": "left", "showarrow": False}
+        )
+        foot = (n - 1 - i) * slot
+        narrow |= {
+            f"xaxis{suffix}.domain": [0, 1],
+            f"yaxis{suffix}.domain": [foot + 0.05, foot + slot - 0.06],
+            f"annotations[{i}].x": 0,
+            f"annotations[{i}].y": foot + slot - 0.055,
+        }
+    fig.update_xaxes(mirror=True, showline=True, constrain="domain", **blank)
+    fig.update_yaxes(mirror=True, showline=True, constrain="domain", constraintoward="top", **blank)
+    bar = {"thickness": 14, "len": 0.8, "x": 1.01, "xanchor": "left", "outlinewidth": 0}
+    fig.update_layout(
+        annotations=notes,
+        margin={"l": 30, "r": _LEGEND_WIDTH, "b": 30},
+        coloraxis={"colorbar": bar},
+        legend={
+            **{"orientation": "v", "x": 1.01, "xanchor": "left", "y": 1, "yanchor": "top"},
+            **{"yref": "paper", "itemclick": False, "itemdoubleclick": False},
+            **{"title": {"side": "top"}, "font": {"size": 12}},
+        },
+    )
+    narrow |= {
+        **{"height": 330 * n + 240, "margin.r": 10, "margin.b": 30},
+        **{"legend.orientation": "h", "legend.x": 0, "legend.y": 0, "legend.yref": "container"},
+        **{"legend.yanchor": "bottom", "coloraxis.colorbar.orientation": "h"},
+        **{"coloraxis.colorbar.x": 0, "coloraxis.colorbar.y": -0.02, "coloraxis.colorbar.len": 1},
+        "coloraxis.colorbar.yanchor": "top",
+    }
+    fig.update_layout(meta={"narrow": narrow})
