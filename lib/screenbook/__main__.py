@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from screenbook.errors import InputError, RunFailed
@@ -85,9 +87,15 @@ def _settings(options: argparse.Namespace) -> None:
 
 def _screen(options: argparse.Namespace) -> None:
     """Make the screen of a run from its source."""
+    from screenbook.report.imports import write_rule
     from screenbook.sources import prepare
 
-    prepare(options.run)
+    started = time.monotonic()
+    made = prepare(options.run)
+    facts = json.loads(made.read_text(encoding="utf-8"))
+    write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
+    seconds = time.monotonic() - started
+    print(f"screen  {facts['run']}  {facts['n_wells']:,} wells in {seconds:.1f} s", flush=True)
 
 
 def _run(options: argparse.Namespace) -> None:

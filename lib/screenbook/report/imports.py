@@ -1,10 +1,10 @@
-"""Which modules of the package a notebook uses, so that Make repeats it when one changes."""
+"""What Make cannot know before a run: the modules a notebook uses, the files a screen is of."""
 
 from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import screenbook
@@ -13,18 +13,18 @@ from screenbook.paths import replacing, root
 _PACKAGE = Path(screenbook.__file__).parent
 
 
-def write_prerequisites(notebook: Path, target: Path) -> Path:
-    """Write the Make rule that `target` depends on the modules that `notebook` imports.
+def write_rule(target: Path, prerequisites: Iterable[Path]) -> Path:
+    """Write the Make rule that `target` depends on `prerequisites`.
 
-    As compilers do it for C: ``NN_name.d`` beside the target, to be included by the Makefile.
-    Each module is a target without a rule too, so that one that is deleted stops nothing.
+    As compilers do it for C: ``name.d`` beside the target, for the Makefile to include. Each
+    prerequisite is a target without a rule too, so that one that is deleted stops nothing.
     """
-    modules = [_make_path(path) for path in imported_modules(notebook)]
-    lines = [f"{_make_path(target)}: {' '.join(modules)}", *(f"{module}:" for module in modules)]
-    path = target.with_suffix(".d")
-    with replacing(path) as part:
+    needed = [_make_path(path) for path in prerequisites]
+    lines = [f"{_make_path(target)}: {' '.join(needed)}", *(f"{path}:" for path in needed)]
+    rule = target.with_suffix(".d")
+    with replacing(rule) as part:
         part.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    return rule
 
 
 def imported_modules(source: Path) -> list[Path]:

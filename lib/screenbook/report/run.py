@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,7 @@ from traitlets.config import Config
 from screenbook.errors import InputError, RunFailed
 from screenbook.paths import build_dir, replacing, reports_dir, root
 from screenbook.report import sidecar
-from screenbook.report.imports import write_prerequisites
+from screenbook.report.imports import imported_modules, write_rule
 from screenbook.report.parameters import (
     find_notebook,
     given_parameters,
@@ -93,7 +94,8 @@ def plan_run(
     run : str
         Run or variant.
     overrides : sequence of str
-        ``name=value`` texts; they make a variant of the run.
+        ``name=value`` texts; they make a variant of the run. Without them, a variant that
+        holds this notebook already repeats it under those that made it.
     variant : str, optional
         What to call it, instead of after its overrides.
 
@@ -105,9 +107,12 @@ def plan_run(
     path = find_notebook(notebook)
     takes = {file.stem: read_parameters(file) for file in notebook_files()}
     mine = takes[path.stem]
+    name = variant_name(run, overrides, variant)
+    if "@" in name and not overrides:
+        before = sidecar.read_sidecar(reports_dir(name) / f"{path.stem}.json") or {}
+        overrides = before.get("overrides", [])
     given = given_parameters(run, takes)[path.stem]
     given |= overridden_parameters(overrides, mine, path.stem)
-    name = variant_name(run, overrides, variant)
     defaults = {key: parameter.default for key, parameter in mine.items()}
     if "run" in mine:
         given["run"] = name
@@ -175,7 +180,7 @@ def _conclude(
         return
     publish_tables(plan.run, plan.name, found.saved)
     sidecar.write_sidecar(facts, plan.report(".json"))
-    write_prerequisites(plan.notebook, plan.built(".ipynb"))
+    write_rule(plan.built(".ipynb"), imported_modules(plan.notebook))
     _write(executed, plan.built(".ipynb"))
     for stale in (plan.built(".failed.ipynb"), *_failure_reports(plan)):
         stale.unlink(missing_ok=True)
@@ -196,7 +201,13 @@ def _execute(
     """Execute into `part`, and put into words what stopped it, if anything did."""
     # An interpreter of the same name in the user's home must not run instead of ours.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
-    with plan.built(".log").open("w", encoding="utf-8") as file, _stderr_to(file):
+    with (
+        plan.built(".log").open("w", encoding="utf-8") as file,
+        _stderr_to(file),
+        # Sockets in a folder of their own: no port to clash with that of another kernel, and
+        # no other user who could listen. Its path is short, as paths of sockets must be.
+        tempfile.TemporaryDirectory(prefix="screenbook-", dir=_short_folder()) as sockets,
+    ):
         try:
             papermill.execute_notebook(
                 notebook,
@@ -207,8 +218,7 @@ def _execute(
                 cwd=plan.notebook.parent,
                 stderr_file=file,
                 autosave_cell_every=0,
-                # No port to clash with another kernel's, and no other user who could listen.
-                config=Config({"KernelManager": {"transport": "ipc"}}),
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
                 on_cell_start=progress.cell,
             )
         except PapermillExecutionError as error:
@@ -223,6 +233,12 @@ def _execute(
             log.exception("%s could not be executed", plan.name)
             return RunFailed(f"{plan.name}: {_one_line(error)} ({_log(plan)})")
     return None
+
+
+def _short_folder() -> str:
+    """Find a temporary folder whose path leaves room for a socket (some 100 bytes in all)."""
+    folder = tempfile.gettempdir()
+    return folder if len(folder) < 60 else "/tmp"
 
 
 def _reason(

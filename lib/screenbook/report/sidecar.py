@@ -36,6 +36,7 @@ KEYS = (
     "answer",
     "parameters",
     "defaults",
+    "overrides",
     "headline",
     "gates",
     "inputs",
@@ -57,6 +58,8 @@ title, question
     From the notebook's first cell; `answer` (markdown) from ``answer()``, or null.
 parameters, defaults
     Name to value, in the notebook's order: all that it took, and what it takes untold.
+overrides
+    ``name=value`` texts of the command line that made a variant.
 headline
     Named numbers of ``headline()``.
 gates
@@ -180,6 +183,7 @@ def describe_run(
         "answer": found.answer,
         "parameters": parameters,
         "defaults": defaults,
+        "overrides": list(overrides),
         "headline": found.headline,
         "gates": found.gates,
         "inputs": _hashed((path, path) for path in found.reads),
