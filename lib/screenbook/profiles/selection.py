@@ -1,0 +1,130 @@
+"""The rule that chooses a recipe, by controls and replicates only: it is never told a mechanism."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from screenbook.errors import InputError, did_you_mean, listing
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which recipe goes on, and why.
+
+    Attributes
+    ----------
+    method : str
+        Its name.
+    by_rule : str
+        The one that the rule chooses; `method` unless a parameter took its place.
+    reason : str
+        One sentence.
+    table : DataFrame
+        One row per candidate, in the order of the comparison: ``method``, ``title``, ``map``
+        and ``map_se`` (mean over cell types), ``auc`` (mean), ``plate_excess`` (accuracy above
+        chance, mean), ``keeps_controls``, ``near_best``, ``chosen``.
+    """
+
+    method: str
+    by_rule: str
+    reason: str
+    table: pd.DataFrame
+
+
+def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
+    """Choose a recipe by a rule that is fixed beforehand.
+
+    1. Of the candidates, keep those that lose no control separation: in every cell type, the
+       leave-plate-out AUC of held-out controls is not below the uncentred one by more than
+       its standard error. Screens without a disease skip this step.
+    2. Of these, keep those whose replicate mAP across plates, mean over cell types, is within
+       one standard error of the best.
+    3. Of these, take the one whose plates are told least from its held-out controls. A tie
+       goes to the first in the table, which is the simplest.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`screenbook.profiles.comparison.compare_methods`; columns about mechanisms
+        are not looked at.
+    method : str
+        ``"auto"``, or the name of a candidate that takes the place of the rule's.
+
+    Returns
+    -------
+    Choice
+
+    Raises
+    ------
+    InputError
+        If `method` is not among the candidates that all cell types have.
+    """
+    fair = _candidates(table)
+    if method != "auto" and method not in set(fair["method"]):
+        raise InputError(
+            f"parameter method is {method!r}, which cannot go on here; choose auto or one of "
+            + listing(fair["method"], 20)
+            + did_you_mean(method, ["auto", *fair["method"]])
+        )
+    kept = fair[fair["keeps_controls"]]
+    if kept["map"].notna().any():
+        best = kept.iloc[int(np.nanargmax(kept["map"].to_numpy()))]
+        fair["near_best"] = fair["map"] >= best["map"] - best["map_se"]
+    else:
+        fair["near_best"] = True
+    left = fair[fair["keeps_controls"] & fair["near_best"]]
+    told = left["plate_excess"].fillna(np.inf).to_numpy()
+    by_rule = str(left["method"].iloc[int(np.argmin(told))])
+    chosen = by_rule if method == "auto" else method
+    fair["chosen"] = fair["method"] == chosen
+    if chosen != by_rule:
+        reason = f"The parameter asks for {chosen}; the rule would have chosen {by_rule}."
+    else:
+        reason = _reason(fair)
+    return Choice(chosen, by_rule, reason, fair)
+
+
+def _candidates(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per candidate that every cell type has, with means over cell types."""
+    fair = table[table["status"] == "candidate"].copy()
+    uncentred = fair[fair["method"] == "none"].set_index("cell_type")
+    floor = (uncentred["auc"] - uncentred["auc_se"]).reindex(fair["cell_type"]).to_numpy()
+    fair["keeps"] = ~(fair["auc"].to_numpy() < floor)  # nothing is lost where nothing is asked
+    fair["plate_excess"] = fair["plate_accuracy"] - fair["plate_chance"]
+    fair["map_var"] = fair["map_se"] ** 2
+    out = (
+        fair.groupby("method", sort=False)
+        .agg(
+            title=("title", "first"),
+            n=("cell_type", "size"),
+            map=("map", "mean"),
+            map_var=("map_var", "mean"),
+            auc=("auc", "mean"),
+            plate_excess=("plate_excess", "mean"),
+            keeps_controls=("keeps", "all"),
+        )
+        .reset_index()
+    )
+    out["map_se"] = np.sqrt(out["map_var"] / out["n"])
+    out = out[out["n"] == fair["cell_type"].nunique()].reset_index(drop=True)
+    return out[["method", "title", "map", "map_se", "auc", "plate_excess", "keeps_controls"]]
+
+
+def _reason(fair: pd.DataFrame) -> str:
+    """Retell the three steps with their numbers."""
+    row = fair[fair["chosen"]].iloc[0]
+    lost = int((~fair["keeps_controls"]).sum())
+    if fair["auc"].isna().all():
+        words = f"there are {len(fair)} candidates, and no disease whose separation could be lost"
+    else:
+        words = f"{lost} of {len(fair)} candidates lose control separation"
+    if fair["map"].notna().any():
+        near = int((fair["near_best"] & fair["keeps_controls"]).sum())
+        words += f"; {near} of the others are within one standard error of the best replicate mAP"
+    told = row["plate_excess"]
+    if np.isfinite(told):
+        words += f"; of these it leaves plates least recognisable ({told:+.3f} above chance)"
+    return f"{row['method']} goes on: {words}."
