@@ -74,6 +74,8 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
     beside = set() if apart else set(features)
 
     raw = metadata.read_text([c for c in metadata.columns if c not in _own(metadata) | beside])
+    if raw.empty:
+        raise InputError(f"{metadata.name}: there are no rows; check that the file is complete")
     raw = _blank(raw, config.texts(section, "missing", where))
     notes: list[str] = []
     obs = _name_columns(raw, mapped, section, metadata.name, where, notes)
