@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _TITLE = re.compile(r"#\s+(?:(\d+)\s+)?(.+)")
 _NOT_CODE = {"parameters", "injected-parameters", "remove-cell"}
+_SCROLLING = '<div class="scroll prose" role="region" tabindex="0" aria-label="Table">'
 _BANNERS = {"papermill-error-cell-tag"}
 
 
@@ -179,11 +180,15 @@ class _Prose:
     def __init__(self) -> None:
         self.headings: list[dict[str, Any]] = []
         self._ids = {"main", "find", "question", "answer", "command", "command-again", "stopped"}
+        self._ids |= {f"{kind}-{n}" for kind in ("figure", "table", "gate") for n in range(100)}
         page = self
 
         class Renderer(mistune.HTMLRenderer):
             def heading(self, text: str, level: int, **attrs: Any) -> str:
                 return page.heading(text, level)
+
+            def table(self, text: str) -> str:
+                return f"{_SCROLLING}<table>{text}</table></div>\n"
 
         self._markdown = mistune.create_markdown(
             renderer=Renderer(escape=False), plugins=["table", "strikethrough", "footnotes"]
