@@ -145,6 +145,15 @@ def test_number_without_gaps_has_no_pale_foot():
     assert "none" not in [text for _, text in found.ticks]
 
 
+def test_trimmed_ends_leave_the_scale_to_the_many():
+    values = pd.Series([*np.linspace(0, 1, 98), 50.0, -50.0])
+    found = by_number("score", values, trim=0.02)
+    assert found.low > -1
+    assert found.high < 2
+    assert found.values[98] == pytest.approx(found.high)
+    assert found.values[99] == pytest.approx(found.low)
+
+
 def test_constant_or_empty_number_still_has_a_scale():
     for values in ([2.0, 2.0], [np.nan, np.nan]):
         found = by_number("x", pd.Series(values))

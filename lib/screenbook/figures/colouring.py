@@ -136,7 +136,7 @@ def by_class(
     )
 
 
-def by_number(name: str, values: pd.Series, *, log: bool = False) -> Colouring:
+def by_number(name: str, values: pd.Series, *, log: bool = False, trim: float = 0.0) -> Colouring:
     """Colour by a quantity, from low (dark) to high (light).
 
     Parameters
@@ -147,13 +147,17 @@ def by_number(name: str, values: pd.Series, *, log: bool = False) -> Colouring:
         Where it is missing (or not positive, if `log`), wells are pale.
     log : bool
         Equal steps of colour for equal ratios; ticks still name the quantity itself.
+    trim : float
+        Share of the wells at either end that get the colour of the end, so that a few
+        extreme wells do not leave one colour to all others.
     """
     numbers = values.to_numpy(np.float64, na_value=np.nan)
     if log:
         numbers = np.log10(np.where(numbers > 0, numbers, np.nan))
     known = np.isfinite(numbers)
-    low, high = (numbers[known].min(), numbers[known].max()) if known.any() else (0.0, 1.0)
+    low, high = np.quantile(numbers[known], [trim, 1 - trim]) if known.any() else (0.0, 1.0)
     high = high if high > low else low + 1.0
+    numbers = np.clip(numbers, low, high)
     at = np.linspace(low, high, 5)
     whole = np.arange(np.ceil(low - 1e-6), np.floor(high + 1e-6) + 1)
     if log:

@@ -11,7 +11,7 @@ from scipy.spatial.distance import pdist
 from scipy.stats import spearmanr
 
 from screenbook.blocks import group_sums
-from screenbook.profiles.nearest import distance_blocks, nearest, shared_share
+from screenbook.profiles.nearest import distance_blocks, nearest, nearest_to, shared_share
 from screenbook.profiles.reduce import tsne_map
 
 
@@ -115,6 +115,9 @@ def stability(
     scores: np.ndarray,
     groups: np.ndarray,
     *,
+    anchors: np.ndarray,
+    others: np.ndarray,
+    count: int,
     seeds: Sequence[int],
     k: int,
     n_iter: int = 250,
@@ -128,6 +131,10 @@ def stability(
         Component scores; give a sample of wells, since every seed draws two maps.
     groups : ndarray of int, shape (n,)
         Group of each well, for the distances between groups; negative: in none.
+    anchors, others : ndarray of int
+        Wells around which a radius is drawn, and wells it may select.
+    count : int
+        Wells that the radius selects.
     seeds : sequence of int
         Two or more.
     k : int
@@ -139,24 +146,24 @@ def stability(
     -------
     DataFrame
         A row per start (``pca``: on the components, with a seeded jitter; ``random``) and
-        pair of seeds: ``start``, ``seed_a``, ``seed_b``, ``shared`` (mean share of a well's
-        neighbours that both maps give it), ``distances`` (Spearman's rho of the distances
-        between groups), ``recall_a`` (share of the true neighbours in the first map).
+        pair of seeds: ``start``, ``seed_a``, ``seed_b``, ``neighbours`` (mean share of a
+        well's neighbours that both maps give it), ``selected`` (share of the wells selected
+        by the radius on one map that it selects on the other), ``distances`` (Spearman's rho
+        of the distances between groups).
     """
     n_groups = int(groups.max(initial=-1)) + 1
-    every = np.arange(len(scores))
-    truth = nearest(scores, k)
     rows = []
     for start in ("pca", "random"):
         maps = {
             seed: tsne_map(scores, start=start, seed=seed, n_iter=n_iter, jobs=jobs).coordinates
             for seed in seeds
         }
-        lists = {seed: nearest(drawn, k, every) for seed, drawn in maps.items()}
+        near = {seed: nearest(drawn, k) for seed, drawn in maps.items()}
+        chosen = {seed: nearest_to(maps[seed], anchors, others, count) for seed in seeds}
         for a, b in combinations(seeds, 2):
             pairs = group_distances(maps[a], maps[b], groups, n_groups)
             rho = rank_correlation(pairs["reference"].to_numpy(), pairs["drawn"].to_numpy())
-            shared = shared_share(lists[a], lists[b]).mean()
-            rows.append((start, a, b, shared, rho, shared_share(truth, lists[a]).mean()))
-    columns = ["start", "seed_a", "seed_b", "shared", "distances", "recall_a"]
+            both = len(np.intersect1d(chosen[a], chosen[b])) / len(chosen[a])
+            rows.append((start, a, b, shared_share(near[a], near[b]).mean(), both, rho))
+    columns = ["start", "seed_a", "seed_b", "neighbours", "selected", "distances"]
     return pd.DataFrame(rows, columns=columns)
