@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from rdkit import Chem
 
+from screenbook.errors import InputError
 from screenbook.simulate.spec import ScreenSpec
 
 
@@ -116,7 +117,7 @@ def build_library(spec: ScreenSpec, rng: np.random.Generator) -> pd.DataFrame:
 
     Raises
     ------
-    ValueError
+    InputError
         If the scaffolds do not allow as many different structures.
     """
     table = pd.DataFrame(_classes(spec), columns=["class", "only"])
@@ -208,13 +209,16 @@ def _draw_structures(
     seen: set[str] = set()
     smiles, keys = [], []
     for scaffold, is_basic in zip(table["scaffold"], basic, strict=True):
-        deck = decks.setdefault((scaffold, bool(is_basic)), [])
-        if not deck:
+        if (scaffold, bool(is_basic)) not in decks:
             pairs = [(a, b) for a in ON_CARBON for b in (BASIC if is_basic else ON_HETERO)]
-            deck.extend(pairs[i] for i in rng.permutation(len(pairs)))
+            shuffled = [pairs[i] for i in rng.permutation(len(pairs))]
+            decks[scaffold, bool(is_basic)] = shuffled
+        deck = decks[scaffold, bool(is_basic)]
         while True:
             if not deck:
-                raise ValueError(f"no more structures on scaffold {scaffold}")
+                raise InputError(
+                    f"n_compounds is {len(table)}, more than the scaffolds allow: lower it"
+                )
             mol = build_molecule(scaffold, *deck.pop())
             key = Chem.MolToInchiKey(mol)
             if key not in seen:

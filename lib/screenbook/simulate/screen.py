@@ -3,6 +3,13 @@
 The truth is settled first (compounds, plates, wells), then features are made plate by plate,
 so that a screen of any size fits in memory. Every plate has random streams of its own: neither
 the order of plates nor their number of readers changes a figure.
+
+How hard the default screen is (its first cell type, wells; tests/test_simulate_traps.py holds
+it to this): healthy and untreated diseased wells of a plate that was left out are told apart
+with an AUC of 0.95 to 0.99 once features are centred on the controls of each plate, and under
+0.65 once they are centred on the condition; an experiment that was left out gives over 0.93
+centred and under 0.90 raw. A linear classifier knows the plate of over 95 % of raw wells, and
+of under 1.5 times chance once features are centred on the wells with active virus.
 """
 
 from __future__ import annotations
@@ -176,7 +183,8 @@ def simulate_screen(spec: ScreenSpec) -> Simulated:
         plates
             ``cell_type experiment plate fault load load_gradient row_gradient
             column_gradient``, see :func:`~screenbook.simulate.cells.draw_plates`, and
-            ``shift`` and ``experiment_shift`` (RMS over features, feature SD).
+            ``shift`` and ``experiment_shift`` (RMS over features, feature SD), and ``edge``
+            (effect of the outermost ring, well SD).
         wells
             ``cell_type experiment plate well disease_condition compound dose`` and the columns of
             :func:`~screenbook.simulate.cells.draw_wells`.
@@ -290,6 +298,7 @@ def _plate_truth(spec: ScreenSpec, network: FeatureMap, plates: pd.DataFrame) ->
     return plates.assign(
         shift=[size(_plate_effect(spec, network, i)) for i in range(len(plates))],
         experiment_shift=plates["experiment"].map(by_name),
+        edge=spec.edge,
     )
 
 

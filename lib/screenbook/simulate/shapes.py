@@ -115,52 +115,50 @@ def screen_spec(shape: str = "default", **changes: Any) -> ScreenSpec:
     """
     if shape not in SHAPES:
         raise InputError(
-            f"screen: shape {shape!r} is not known{did_you_mean(shape, SHAPES)}: "
+            f"shape {shape!r} is not known{did_you_mean(shape, SHAPES)}: "
             f"take one of {listing(SHAPES)}"
         )
     for name in changes:
         if name not in OPTIONS:
             raise InputError(
-                f"screen: {name!r} is no option of a simulated screen"
+                f"{name!r} is no option of a simulated screen"
                 f"{did_you_mean(name, OPTIONS)}: take 'shape' or a field of ScreenSpec"
             )
     typed = {name: _typed(name, OPTIONS[name], value) for name, value in changes.items()}
     return ScreenSpec(**{**SHAPES[shape], **typed})
 
 
-def spec_from_options(options: Mapping[str, Any], seed: int = 0, origin: str = "") -> ScreenSpec:
+def spec_from_options(options: Mapping[str, Any], origin: str = "screen") -> ScreenSpec:
     """Read the ``screen:`` section of a params file: ``shape`` and :data:`OPTIONS`.
 
     Parameters
     ----------
     options : mapping
         The section; its ``source`` is passed over.
-    seed : int
-        Holds unless the section has a seed of its own.
     origin : str
-        The params file, quoted in errors.
+        The params file and its section, quoted in errors.
 
     Raises
     ------
     InputError
         As :func:`screen_spec`.
     """
-    changes = {"seed": seed, **{k: v for k, v in options.items() if k not in ("source", "shape")}}
+    changes = {k: v for k, v in options.items() if k not in ("source", "shape")}
     try:
         return screen_spec(str(options.get("shape", "default")), **changes)
     except InputError as error:
-        raise InputError(f"{origin}: {error}" if origin else str(error)) from None
+        raise InputError(f"{origin}: {error}") from None
 
 
 def _typed(name: str, default: Any, value: Any) -> Any:
     """Check a value against the type of the field's default, and make lists tuples."""
     if isinstance(default, tuple):
         if not isinstance(value, list | tuple):
-            raise InputError(f"screen: {name} is {value!r}: give a list, [...]")
+            raise InputError(f"{name} is {value!r}: give a list, [...]")
         return tuple(_typed(name, default[0], item) for item in value)
     # type() and not isinstance(): True is an int to Python, and no number to a reader.
     if type(default) is float and type(value) is int:
         return float(value)
     if type(value) is type(default):
         return value
-    raise InputError(f"screen: {name} is {value!r}: give {_WORDS[type(default)]}")
+    raise InputError(f"{name} is {value!r}: give {_WORDS[type(default)]}")

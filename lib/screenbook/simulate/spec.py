@@ -268,6 +268,8 @@ class ScreenSpec:
         return self.n_mock + self.n_inactivated + self.n_blank + self.n_untreated + treated
 
 
+MAX_ROWS = 52
+
 _FRACTIONS = (
     "annotated",
     "silent_analogues",
@@ -286,24 +288,24 @@ def _check(spec: ScreenSpec) -> None:
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
         if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
-            raise InputError(f"screen: {field.name} is {value}: give a finite value of 0 or more")
+            raise InputError(f"{field.name} is {value}: give a finite value of 0 or more")
     for name in _AT_LEAST_ONE:
         if getattr(spec, name) < 1:
-            raise InputError(f"screen: {name} is {getattr(spec, name)}: give 1 or more")
+            raise InputError(f"{name} is {getattr(spec, name)}: give 1 or more")
     for name in _FRACTIONS:
         if getattr(spec, name) > 1:
-            raise InputError(f"screen: {name} is {getattr(spec, name)}: give a value from 0 to 1")
+            raise InputError(f"{name} is {getattr(spec, name)}: give a value from 0 to 1")
     for name in _RANGES:
         value = getattr(spec, name)
         if len(value) != 2 or not 0 <= value[0] <= value[1] < float("inf"):
-            raise InputError(f"screen: {name} is {value}: give [low, high] with 0 <= low <= high")
+            raise InputError(f"{name} is {value}: give [low, high] with 0 <= low <= high")
     for name in ("rescue_ec50", "toxic_ec50"):
         if getattr(spec, name)[0] <= 0:
-            raise InputError(f"screen: {name} is {getattr(spec, name)}: give values above 0 µM")
+            raise InputError(f"{name} is {getattr(spec, name)}: give values above 0 µM")
     if spec.saturation <= 0:
-        raise InputError("screen: saturation is 0: give a value above 0")
+        raise InputError("saturation is 0: give a value above 0")
     if not spec.doses or min(spec.doses) <= 0:
-        raise InputError(f"screen: doses are {spec.doses}: give at least one, all above 0 µM")
+        raise InputError(f"doses are {spec.doses}: give at least one, all above 0 µM")
     _check_library(spec)
     _check_room(spec)
 
@@ -322,41 +324,43 @@ def _check_library(spec: ScreenSpec) -> None:
     inert_references = spec.n_references - len(spec.reference_classes)
     if active + max(inert_references, 0) > spec.n_compounds:
         raise InputError(
-            f"screen: n_compounds is {spec.n_compounds}, fewer than the {active} active "
+            f"n_compounds is {spec.n_compounds}, fewer than the {active} active "
             f"compounds and {inert_references} inert references: raise n_compounds"
         )
     if inert_references < 0:
         raise InputError(
-            f"screen: reference_classes names {len(spec.reference_classes)} references, "
+            f"reference_classes names {len(spec.reference_classes)} references, "
             f"n_references is {spec.n_references}: raise n_references"
         )
     for name in spec.reference_classes:
         if name != "inert" and spec.reference_classes.count(name) > counts.get(name, 0):
             raise InputError(
-                f"screen: reference_classes names more {name!r} than there are "
+                f"reference_classes names more {name!r} than there are "
                 f"({counts.get(name, 0)}): take one of {', '.join(('inert', *counts))}"
             )
 
 
 def _check_room(spec: ScreenSpec) -> None:
     """Refuse a design that does not fit on its plates."""
+    if spec.n_rows > MAX_ROWS:
+        raise InputError(f"n_rows is {spec.n_rows}: give at most {MAX_ROWS}, the rows A to AZ")
     size = spec.n_rows * spec.n_columns
     if spec.wells_per_plate > size:
         raise InputError(
-            f"screen: the design takes {spec.wells_per_plate} wells, a plate has {size}: "
+            f"the design takes {spec.wells_per_plate} wells, a plate has {size}: "
             "lower n_series or the controls, or raise n_rows and n_columns"
         )
     for cell_type in spec.cell_types:
         plates = sum(e.n_plates for e in spec.experiments if e.cell_type == cell_type.name)
         if cell_type is spec.cell_types[0] and spec.n_weak_plates + spec.n_gradient_plates > plates:
             raise InputError(
-                "screen: n_weak_plates and n_gradient_plates together ask for more than the "
+                "n_weak_plates and n_gradient_plates together ask for more than the "
                 f"{plates} {cell_type.name} plates: lower them"
             )
         wanted = min(cell_type.n_compounds, spec.n_compounds - spec.n_references)
         if wanted * cell_type.replicates > plates * spec.n_series:
             raise InputError(
-                f"screen: {wanted} compounds x {cell_type.replicates} replicates do not fit on "
+                f"{wanted} compounds x {cell_type.replicates} replicates do not fit on "
                 f"{plates} {cell_type.name} plates of {spec.n_series} series: lower n_compounds "
                 "or raise n_series"
             )
