@@ -142,9 +142,9 @@ def run_notebook(plan: Plan) -> Path:
     started = time.time()
     try:
         with Progress(f"{plan.name}  {plan.run}", code_cells) as progress:
-            stop = _execute(source, plan, part, progress)
+            executed, stop = _execute(source, plan, part, progress)
             seconds = time.time() - started
-            executed = _settled(part, plan)
+            _settle(executed, plan)
             _conclude(plan, executed, started, seconds, stop)
             progress.failed() if stop else progress.done()
     finally:
@@ -159,7 +159,7 @@ def _conclude(
     executed: NotebookNode,
     started: float,
     seconds: float,
-    stop: Exception | None,
+    stop: InputError | RunFailed | None,
 ) -> None:
     """Put what came out of a run into place, the executed notebook last."""
     found = sidecar.harvest(executed)
@@ -197,8 +197,8 @@ def _prepare(plan: Plan) -> NotebookNode:
 
 def _execute(
     notebook: NotebookNode, plan: Plan, part: Path, progress: Progress
-) -> InputError | RunFailed | None:
-    """Execute into `part`, and put into words what stopped it, if anything did."""
+) -> tuple[NotebookNode, InputError | RunFailed | None]:
+    """Execute a notebook, saving to `part` as it goes; return it, and what stopped it, if any."""
     # An interpreter of the same name in the user's home must not run instead of ours.
     os.environ.setdefault("JUPYTER_PREFER_ENV_PATH", "1")
     with (
@@ -209,7 +209,7 @@ def _execute(
         tempfile.TemporaryDirectory(prefix="screenbook-", dir=_short_folder()) as sockets,
     ):
         try:
-            papermill.execute_notebook(
+            executed = papermill.execute_notebook(
                 notebook,
                 _literal(part),
                 parameters=plan.parameters,
@@ -223,16 +223,20 @@ def _execute(
             )
         except PapermillExecutionError as error:
             print(error, file=file)
-            return _reason(plan, error, progress)
+            stop = _reason(plan, error, progress)
         except DeadKernelError:
-            return RunFailed(
+            stop = RunFailed(
                 f"{plan.name}: the kernel died in cell {progress.at}, most often for want of "
                 f"memory; free some, or make the screen smaller in params ({_log(plan)})"
             )
         except Exception as error:
             log.exception("%s could not be executed", plan.name)
-            return RunFailed(f"{plan.name}: {_one_line(error)} ({_log(plan)})")
-    return None
+            stop = RunFailed(f"{plan.name}: {_one_line(error)} ({_log(plan)})")
+        else:
+            # Not read back from the file, which sorts the keys of headline numbers.
+            return executed, None
+    # It never came to a first cell if there was no kernel to run it.
+    return (nbformat.read(part, as_version=4) if part.is_file() else notebook), stop
 
 
 def _short_folder() -> str:
@@ -278,16 +282,16 @@ def _stderr_to(file: TextIO) -> Iterator[None]:
         os.close(terminal)
 
 
-def _settled(part: Path, plan: Plan) -> NotebookNode:
-    """Read the executed notebook, freed of what papermill adds and of what the log holds."""
-    notebook = remove_error_markers(nbformat.read(part, as_version=4))
-    notebook.metadata["papermill"] |= {"input_path": short(plan.notebook), "output_path": None}
+def _settle(notebook: NotebookNode, plan: Plan) -> None:
+    """Free an executed notebook of what papermill adds and of what the log holds."""
+    remove_error_markers(notebook)
+    times = notebook.metadata.setdefault("papermill", {})
+    times |= {"input_path": short(plan.notebook), "output_path": None}
     for cell in notebook.cells:
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell["id"] = "cell-injected"
         if cell.cell_type == "code":
             cell.outputs = [out for out in cell.outputs if out.get("name") != "stderr"]
-    return notebook
 
 
 def _write(notebook: NotebookNode, target: Path) -> None:

@@ -59,10 +59,9 @@ def _read_dictionary(folder: Path) -> pd.DataFrame:
 
 def _rows(notebook: str, spec: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str, str]]:
     """Describe the columns of one saved table."""
-    types = pd.read_csv(root() / spec["path"], sep="\t").dtypes
-    for column, meaning in spec["columns"].items():
-        kind = _TYPES.get(types[column].kind, "text")
-        yield spec["name"], notebook, column, kind, " ".join(meaning.split())
+    for column, dtype in pd.read_csv(root() / spec["path"], sep="\t").dtypes.items():
+        meaning = " ".join(spec["columns"][column].split())
+        yield spec["name"], notebook, str(column), _TYPES.get(dtype.kind, "text"), meaning
 
 
 @contextmanager
