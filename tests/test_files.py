@@ -123,12 +123,16 @@ def test_an_unknown_column_is_named_with_the_nearest(path):
 # --- refusals ---
 
 
+def read_all(path):
+    table = open_table(path)
+    return list(table.feature_batches(["id"], [c for c in table.columns if c != "id"]))
+
+
 def refusal(path, text=None):
     if text is not None:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError) as caught:
-        table = open_table(path)
-        list(table.feature_batches(["id"], [c for c in table.columns if c != "id"]))
+        read_all(path)
     message = str(caught.value)
     assert "\n" not in message
     assert path.name in message

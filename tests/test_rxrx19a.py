@@ -14,7 +14,10 @@ from screenbook.sources.staging import to_screen
 
 WHERE = "params/rxrx19a.yml screen"
 ACTIVE, MOCK, UV = "Active SARS-CoV-2", "Mock", "UV Inactivated SARS-CoV-2"
-REMDESIVIR = "CCC(CC)COC(=O)[C@H](C)N[P@](=O)(OC[C@H]1O[C@@](C#N)([C@H](O)[C@@H]1O)C1=CC=C2C(N)=NC=NN12)OC1=CC=CC=C1 |r,c:35|"
+REMDESIVIR = (
+    "CCC(CC)COC(=O)[C@H](C)N[P@](=O)(OC[C@H]1O[C@@](C#N)([C@H](O)[C@@H]1O)"
+    "C1=CC=C2C(N)=NC=NN12)OC1=CC=CC=C1 |r,c:35|"
+)
 
 
 def write_pair(folder, n_plates=2, n_features=1024, shuffle=True):
