@@ -16,7 +16,15 @@ from screenbook.profiles.map_quality import (
     trustworthiness,
 )
 from screenbook.profiles.nearest import nearest, nearest_to, sample_rows, shared_share
-from screenbook.profiles.neighbour_questions import Question, ask, ask_all, neighbour_r2
+from screenbook.profiles.neighbour_questions import (
+    Question,
+    ask,
+    ask_all,
+    label_codes,
+    neighbour_r2,
+    screen_questions,
+)
+from screenbook.screen import Roles
 
 
 @pytest.fixture
@@ -195,6 +203,73 @@ def test_neighbour_r2_is_one_for_a_gradient_and_none_for_noise():
     assert neighbour_r2(space, noise, 8, n_queries=400, seed=0) < 0.05
     with_gaps = np.where(rng.random(800) < 0.3, np.nan, smooth)
     assert neighbour_r2(space, with_gaps, 8, n_queries=400, seed=0) > 0.98
+
+
+@pytest.fixture
+def obs():
+    """Two cell types, four plates each, twelve wells a plate."""
+    wells = pd.DataFrame(
+        [
+            (cell_type, f"{cell_type}/{plate}", f"A{column:02d}", column)
+            for cell_type in ("renal", "simian")
+            for plate in range(4)
+            for column in range(12)
+        ],
+        columns=["cell_type", "batch", "well", "column"],
+    )
+    treated = wells["column"] >= 6
+    compound = ("SBK-" + (wells["column"] % 3).astype(str)).where(treated, "")
+    return wells.assign(
+        experiment=wells["cell_type"] + "-1",
+        site=0,
+        role=np.select([treated, wells["column"] < 3], ["treated", "healthy"], "diseased"),
+        compound=compound,
+        compound_key=compound,
+        treatment_conc=np.where(treated, 1.0 + (wells["column"] >= 9), np.nan),
+        moa=compound.map({"SBK-0": "a", "SBK-1": "a", "SBK-2": "b"}).fillna(""),
+    )
+
+
+def test_questions_of_a_screen_are_asked_of_the_right_wells(obs):
+    roles = Roles(healthy=("Mock",), diseased=("Active",))
+    found = {question.name: question for question in screen_questions(obs, roles)}
+    assert list(found) == [
+        "its plate",
+        "its experiment",
+        "its control (healthy or diseased), another plate",
+        "its plate position, another plate",
+        "its compound and dose, another plate",
+        "its mechanism, another compound",
+    ]
+    space = np.random.default_rng(0).normal(size=(len(obs), 2))
+    asked = {n: ask(space, q, 5, n_queries=999, seed=0) for n, q in found.items()}
+    expected = {"its plate": 11 / 47, "its compound and dose, another plate": 3 / 18}
+    for name, chance in expected.items():
+        assert asked[name]["chance"].to_numpy() == pytest.approx(chance)
+    controls = obs.loc[asked["its control (healthy or diseased), another plate"]["well"], "role"]
+    assert set(controls) == {"healthy", "diseased"}
+    # SBK-2 alone has mechanism b: it finds no other compound that shares it.
+    partners = obs.loc[asked["its mechanism, another compound"]["well"], "compound"]
+    assert set(partners) == {"SBK-0", "SBK-1"}
+
+
+def test_a_screen_without_disease_or_mechanisms_is_not_asked_for_them(obs):
+    bare = obs.assign(role=np.where(obs["role"] == "treated", "treated", "vehicle"), moa="")
+    names = [question.name for question in screen_questions(bare, Roles(vehicle=("DMSO",)))]
+    assert not any("control" in name or "mechanism" in name for name in names)
+
+
+def test_sites_are_asked_for_their_own_well(obs):
+    sites = pd.concat([obs.assign(site=1), obs.assign(site=2)], ignore_index=True)
+    question = screen_questions(sites, Roles(healthy=("x",), diseased=("y",)))[0]
+    assert question.name == "its own well"
+    assert (np.bincount(question.labels)[np.unique(question.labels)] == 2).all()
+    assert np.array_equal(question.labels[: len(obs)], question.labels[len(obs) :])
+
+
+def test_label_codes_leave_blanks_out():
+    values = pd.Series(pd.Categorical(["a", "", "b", None, "a"]))
+    assert label_codes(values).tolist() == [0, -1, 1, -1, 0]
 
 
 # --- distances -----------------------------------------------------------------------------------

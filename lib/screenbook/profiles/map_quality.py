@@ -121,7 +121,6 @@ def stability(
     seeds: Sequence[int],
     k: int,
     n_iter: int = 250,
-    jobs: int = 1,
 ) -> pd.DataFrame:
     """Draw the same wells again and compare each pair of drawings.
 
@@ -139,7 +138,7 @@ def stability(
         Two or more.
     k : int
         Neighbours compared.
-    n_iter, jobs : int
+    n_iter : int
         See :func:`screenbook.profiles.reduce.tsne_map`.
 
     Returns
@@ -155,7 +154,7 @@ def stability(
     rows = []
     for start in ("pca", "random"):
         maps = {
-            seed: tsne_map(scores, start=start, seed=seed, n_iter=n_iter, jobs=jobs).coordinates
+            seed: tsne_map(scores, start=start, seed=seed, n_iter=n_iter).coordinates
             for seed in seeds
         }
         near = {seed: nearest(drawn, k) for seed, drawn in maps.items()}

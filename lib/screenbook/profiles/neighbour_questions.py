@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from screenbook.profiles.nearest import distance_blocks, nearest, sample_rows
+from screenbook.screen import Roles
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,57 @@ class Question:
     labels: np.ndarray
     within: np.ndarray | None = None
     apart: np.ndarray | None = None
+
+
+def label_codes(values: pd.Series) -> np.ndarray:
+    """Turn the classes of a column into numbers from 0; blank and missing ones are -1."""
+    text = values.astype(object).where(values.notna(), "").astype(str)
+    return pd.factorize(text.where(text != "", np.nan))[0]
+
+
+def screen_questions(obs: pd.DataFrame, roles: Roles) -> list[Question]:
+    """List what neighbours in a screen may share, wanted or not.
+
+    Candidates are of the same cell type throughout. Whatever replicates share is asked of
+    other plates only, lest a plate's own look answer for them.
+
+    Parameters
+    ----------
+    obs : DataFrame, n rows
+        Metadata of wells, or of sites (which are then asked for their own well, too).
+    roles : Roles
+        Which wells are controls.
+
+    Returns
+    -------
+    list of Question
+    """
+    within, plate = label_codes(obs["cell_type"]), label_codes(obs["batch"])
+    compound = label_codes(obs["compound"])
+    treatment = obs["compound_key"].astype(str) + "@" + obs["treatment_conc"].astype(str)
+    is_control = obs["role"].isin(roles.controls)
+    found = [
+        Question("its plate", plate, within),
+        Question("its experiment", label_codes(obs["experiment"]), within),
+        Question("its plate position, another plate", label_codes(obs["well"]), within, plate),
+        Question(
+            "its compound and dose, another plate",
+            label_codes(treatment.where(obs["compound"] != "")),
+            within,
+            plate,
+        ),
+    ]
+    if roles.has_disease:
+        control = obs["role"].astype(str).where(is_control)
+        name = "its control (healthy or diseased), another plate"
+        found.insert(2, Question(name, label_codes(control), within, plate))
+    if "moa" in obs and label_codes(obs["moa"]).max(initial=-1) > 0:
+        name = "its mechanism, another compound"
+        found.append(Question(name, label_codes(obs["moa"]), within, compound))
+    if (obs["site"] > 0).any():
+        well = plate.astype(np.int64) * (obs["well"].nunique() + 1) + label_codes(obs["well"])
+        found.insert(0, Question("its own well", well, within))
+    return found
 
 
 def ask(

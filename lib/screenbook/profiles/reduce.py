@@ -7,6 +7,7 @@ is measured in :mod:`screenbook.profiles.map_quality`.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,7 +223,7 @@ def tsne_map(
     max_points: int = 30_000,
     start: str = "pca",
     seed: int = 0,
-    jobs: int = 1,
+    jobs: int | None = None,
 ) -> Map:
     """Draw a t-SNE map of component scores with openTSNE.
 
@@ -244,8 +245,8 @@ def tsne_map(
         that two runs share, or anywhere.
     seed : int
         Of the landmarks and the start.
-    jobs : int
-        Threads.
+    jobs : int, optional
+        Threads; by default what ``OMP_NUM_THREADS`` says, else one.
 
     Returns
     -------
@@ -256,6 +257,7 @@ def tsne_map(
     InputError
         If rows are too few, scores are not finite or `start` is unknown.
     """
+    jobs = jobs or int(os.environ.get("OMP_NUM_THREADS", "1"))
     scores = np.asarray(scores, dtype=np.float32)
     if not np.isfinite(scores).all():
         raise InputError("scores are not finite: the map cannot be drawn; check the features")
