@@ -64,3 +64,14 @@ def noisy_points(wells: pd.DataFrame, k: int = 6, gap: float = 4.0, seed: int = 
     points += 3 * rng.normal(size=(wells["batch"].nunique(), k))[plate_numbers(wells)]
     points[(wells["role"] != "healthy").to_numpy(), :2] += gap / np.sqrt(2)
     return points
+
+
+def vehicle_screen(
+    n_plates: int = 12, n_vehicle: int = 6, seed: int = 0, k: int = 5
+) -> tuple[pd.DataFrame, np.ndarray]:
+    """Wells of a screen without a disease, and inert points on axes of unequal scale."""
+    wells = plate_wells(n_plates, 4, 8, controls={"vehicle": n_vehicle}, seed=seed)
+    rng = np.random.default_rng(seed)
+    points = rng.normal(size=(len(wells), k)) * np.arange(1, k + 1)
+    points += 10 * rng.normal(size=(n_plates, k))[plate_numbers(wells)]
+    return wells, points

@@ -1,16 +1,15 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from planted import plate_wells
 from screenbook.profiles.outliers import (
     FLAGGED,
     KINDS,
-    judge_wells,
+    find_outliers,
     replicate_distance,
     robust_z,
-    role_distance,
     site_spread,
-    whiten_bulk,
 )
 
 K = 10
@@ -21,16 +20,9 @@ def wells():
     return plate_wells(n_plates=6, n_rows=16, n_columns=24)
 
 
-def judged(wells, points, spread=None, threshold=3.5):
-    white = whiten_bulk(points)
-    groups = wells["role"].astype(str).to_numpy()
-    everyone = np.zeros(len(wells))
-    return judge_wells(
-        robust_z(role_distance(white, wells), groups),
-        robust_z(replicate_distance(white, wells), everyone),
-        np.full(len(wells), np.nan) if spread is None else robust_z(spread, everyone),
-        threshold,
-    )["kind"].to_numpy()
+def judged(wells, points, spread=None):
+    spread = np.full(len(wells), np.nan) if spread is None else spread
+    return find_outliers(points, wells, spread, 3.5)["kind"].to_numpy()
 
 
 def test_accidents_are_told_from_strong_treatments(wells):
@@ -96,6 +88,19 @@ def test_clean_wells_are_hardly_ever_flagged(wells):
     kind = judged(wells, points)
     assert np.isin(kind, FLAGGED).sum() <= 1
     assert set(kind) <= set(KINDS)
+
+
+def test_cell_types_have_yardsticks_of_their_own(wells):
+    other = plate_wells(n_plates=6, n_rows=16, n_columns=24, cell_type="simian", seed=1)
+    both = pd.concat([wells, other])
+    rng = np.random.default_rng(8)
+    points = rng.normal(size=(len(both), K))
+    points[len(wells) :] *= 30
+    accident = len(wells) + np.flatnonzero(other["role"] == "treated")[5]
+    points[accident] *= 20
+    kind = judged(both, points)
+    assert kind[accident] == "outlier"
+    assert np.isin(kind, FLAGGED).sum() <= 2
 
 
 def test_site_spread_is_the_planted_one_and_ignores_site_positions():

@@ -79,6 +79,18 @@ def test_one_layout_on_all_plates_does_not_turn_compounds_into_positions():
     assert np.mean(np.array(p) < 0.05) < 0.15
 
 
+def test_controls_in_one_place_on_all_plates_gain_from_more_plates():
+    one = plate_wells(n_plates=1, controls={"vehicle": 6})
+    wells = pd.concat([one.assign(plate=str(i), batch=f"e/{i}") for i in range(30)])
+    wells = wells[wells["role"] == "vehicle"]
+    low = wells["row"].to_numpy() > wells["row"].median()
+    values = np.random.default_rng(6).normal(size=len(wells)) + 1.5 * low
+    assert effects_of(values, wells, average_layouts=False).loc["row", "p"] <= 0.01
+    averaged = effects_of(values, wells)
+    assert (averaged["layouts"] == 1).all()
+    assert averaged.loc["row", "p"] > 1 / 200
+
+
 def test_layouts_are_told_apart_by_what_is_in_the_wells(wells):
     assert len(np.unique(layout_of(wells))) == 6
     first = wells[wells["plate"] == "1"]

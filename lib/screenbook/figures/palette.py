@@ -56,8 +56,8 @@ ROLE_NAMES = {
 }
 """What figures and prose call each role."""
 
-VERDICT_COLOURS = {"keep": BLUE, "flag": ORANGE, "undecided": GREY}
-VERDICT_SYMBOLS = {"keep": "circle", "flag": "triangle-up", "undecided": "circle-open"}
+VERDICT_COLOURS = {"keep": BLUE, "flag": ORANGE}
+VERDICT_SYMBOLS = {"keep": "circle", "flag": "triangle-up"}
 
 EMPHASIS = VERMILLION
 """The one element of a figure that its title speaks about."""
@@ -68,6 +68,9 @@ SEQUENTIAL = "Cividis"
 """Colour scale for quantities from low to high."""
 DIVERGING = ((0.0, BLUE), (0.5, "#F2F2F2"), (1.0, VERMILLION))
 """Colour scale for signed quantities; set the middle of the axis to zero."""
+
+LOG_TICKS = [m * 10**e for e in range(7) for m in (1, 2, 5)]
+"""Ticks of logarithmic axes of counts."""
 
 _HEALTHY_SHADES = (GREEN, SKY)
 _DISEASED_SHADES = (VERMILLION, ORANGE)

@@ -18,6 +18,23 @@ BLANK = "(blank)"
 UNTREATED = "(untreated)"
 """How tables show the concentration of a well without a compound."""
 
+COMPOUND_COLUMNS = {
+    "cell_type": "cell type",
+    "compound": "name, one per structure",
+    "compound_key": "InChIKey of the parent structure, or 'name:' and the name",
+    "aliases": "other names met for it, separated by ;",
+    "reference": "whether it is a reference compound",
+    "wells": "wells, count",
+    "doses": "distinct concentrations, count",
+    "wells_per_dose": "median wells per concentration, count",
+    "dose_low": "lowest concentration, µM",
+    "dose_high": "highest concentration, µM",
+    "plates": "plates, count",
+    "experiments": "experiments, count",
+    "SMILES": "structure as given",
+}
+"""What the columns of :func:`compound_table` hold."""
+
 
 def breakdown(wells: pd.DataFrame, column: str) -> pd.DataFrame:
     """Count wells and sites for each value of a metadata column.
@@ -91,10 +108,7 @@ def compound_table(wells: pd.DataFrame, references: Sequence[str] = ()) -> pd.Da
     Returns
     -------
     DataFrame
-        One row per cell type and compound, most wells first: ``cell_type``, ``compound``,
-        ``compound_key``, ``aliases`` (its other spellings), ``reference``, ``wells``, ``doses``,
-        ``wells_per_dose`` (median), ``dose_low`` and ``dose_high`` (µM), ``plates``,
-        ``experiments``, ``SMILES`` (the first that is given).
+        One row per cell type and compound, most wells first; see :data:`COMPOUND_COLUMNS`.
     """
     treated = wells[wells["compound_key"].astype(str) != ""]
     keys = ["cell_type", "compound_key"]
@@ -123,9 +137,7 @@ def compound_table(wells: pd.DataFrame, references: Sequence[str] = ()) -> pd.Da
     out = out.sort_values(
         ["cell_type", "wells", "compound"], ascending=[True, False, True], kind="stable"
     )
-    first = ["cell_type", "compound", "compound_key", "aliases", "reference", "wells", "doses"]
-    rest = ["wells_per_dose", "dose_low", "dose_high", "plates", "experiments", "SMILES"]
-    return out[first + rest].reset_index(drop=True)
+    return out[list(COMPOUND_COLUMNS)].reset_index(drop=True)
 
 
 def _spellings(treated: pd.DataFrame) -> dict[str, list[str]]:
@@ -180,6 +192,35 @@ def chance_of_listing(
     )
 
 
+def blind_listing(
+    compounds: pd.DataFrame, *, top_share: float, listed: int, n_draws: int, seed: int
+) -> pd.DataFrame:
+    """Apply :func:`chance_of_listing` to the compounds of each cell type.
+
+    Parameters
+    ----------
+    compounds : DataFrame
+        From :func:`compound_table`.
+    top_share : float
+        Share of the treated wells taken as hits, 0 to 1; one well at least.
+    listed, n_draws, seed
+        As in :func:`chance_of_listing`.
+
+    Returns
+    -------
+    DataFrame, length of `compounds`
+        ``cell_type compound reference wells expected probability`` and ``fair``, the chance
+        that every compound of the cell type would have if all had equally many wells.
+    """
+    tables = []
+    for _, mine in compounds.groupby("cell_type", sort=False):
+        top = max(1, round(top_share * int(mine["wells"].sum())))
+        drawn = chance_of_listing(mine["wells"], top=top, listed=listed, n_draws=n_draws, seed=seed)
+        fair = min(listed / len(mine), 1.0)
+        tables.append(mine[["cell_type", "compound", "reference"]].join(drawn).assign(fair=fair))
+    return pd.concat(tables)
+
+
 def missing(wells: pd.DataFrame, X: np.ndarray, controls: Sequence[str]) -> pd.DataFrame:
     """Count what a complete screen would have and this one has not.
 
@@ -215,7 +256,11 @@ def missing(wells: pd.DataFrame, X: np.ndarray, controls: Sequence[str]) -> pd.D
         ),
         (f"wells with fewer than {usual} sites", (wells["n_sites"] < usual).sum(), len(wells)),
         ("wells whose name is no plate address", (wells["row"] < 0).sum(), len(wells)),
-        ("wells fewer than on the fullest plate", (filled.max() - filled).sum(), len(wells)),
+        (
+            f"wells missing where the fullest plate has {filled.max():,}",
+            (filled.max() - filled).sum(),
+            filled.max() * len(filled),
+        ),
         *(
             (f"plates without a {role} well", (roles.get(role, 0 * filled) == 0).sum(), len(roles))
             for role in controls

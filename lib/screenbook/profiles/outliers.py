@@ -23,15 +23,60 @@ KINDS = {
 FLAGGED = ("outlier", "sites disagree", "no replicate")
 """Kinds that speak against a well; an extreme treatment is a finding, not a fault."""
 
+WELL_COLUMNS = {
+    "cell_type": "cell type",
+    "batch": "plate within its experiment",
+    "well": "well",
+    "role": "role in the analysis",
+    "compound": "compound, empty if untreated",
+    "treatment_conc": "concentration, µM",
+    "kind": "what is odd",
+    "far": "distance from wells of its role, robust z",
+    "alone": "distance from its replicates, robust z",
+    "site_spread": "spread of its sites, robust z",
+}
+"""What a table of flagged wells holds."""
 
-def whiten_bulk(points: np.ndarray) -> np.ndarray:
-    """Divide every axis by its robust spread (median absolute deviation, as an SD).
+
+def find_outliers(
+    points: np.ndarray, wells: pd.DataFrame, spread: np.ndarray, threshold: float
+) -> pd.DataFrame:
+    """Measure how far each well stands apart, and name what is odd about it.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_wells, k)
+        From :meth:`screenbook.profiles.plate_space.PlateSpace.points`.
+    wells : DataFrame
+        Metadata: ``cell_type role disease_condition compound_key treatment_conc``.
+    spread : ndarray, shape (n_wells,)
+        From :func:`site_spread`; NaN where wells have no sites.
+    threshold : float
+        See :func:`judge_wells`.
+
+    Returns
+    -------
+    DataFrame, indexed as `wells`
+        See :func:`judge_wells`.
+    """
+    white = whiten_bulk(points, wells["cell_type"].astype(str).to_numpy())
+    cell_type = wells["cell_type"].astype(str).to_numpy()
+    kind = cell_type + "/" + wells["role"].astype(str).to_numpy()
+    far = robust_z(role_distance(white, wells), kind)
+    alone = robust_z(replicate_distance(white, wells), cell_type)
+    judged = judge_wells(far, alone, robust_z(spread, cell_type), threshold)
+    return judged.set_axis(wells.index)
+
+
+def whiten_bulk(points: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Divide every axis by its robust spread in each group (median absolute deviation, as SD).
 
     Extremes must not set the yardstick that they are measured with.
     """
-    middle = np.median(points, axis=0)
-    spread = 1.4826 * np.median(np.abs(points - middle), axis=0)
-    return (points - middle) / np.where(spread > 0, spread, 1.0)
+    frame = pd.DataFrame(points.astype(np.float64))
+    offset = frame - frame.groupby(groups).transform("median")
+    spread = 1.4826 * offset.abs().groupby(groups).transform("median")
+    return (offset / spread.where(spread > 0, 1.0)).to_numpy()
 
 
 def role_distance(points: np.ndarray, wells: pd.DataFrame) -> np.ndarray:

@@ -7,11 +7,88 @@ no label is looked at.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import dask.array as da
 import numpy as np
+import pandas as pd
 
 from screenbook.blocks import Array, group_sums
 from screenbook.profiles.reduce import Components, principal_components
+
+
+@dataclass(frozen=True)
+class PlateSpace:
+    """Axes of the variation within plates, for each cell type its own.
+
+    Attributes
+    ----------
+    components : mapping of str to Components
+        Cell type to its principal components.
+    """
+
+    components: Mapping[str, Components]
+
+    def points(self, X: Array, rows: pd.DataFrame) -> np.ndarray:
+        """Place wells, or sites, on the axes of their cell type, about their plate's mean.
+
+        Parameters
+        ----------
+        X : ndarray or dask.array.Array, shape (n, n_features)
+            Profiles.
+        rows : DataFrame, shape (n, ...)
+            Their metadata: ``cell_type`` and ``batch``.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, k)
+            k is that of the cell type with most axes; others are filled up with zeros.
+        """
+        k = max(len(found.axes) for found in self.components.values())
+        points = np.zeros((len(rows), k), dtype=np.float32)
+        for cell_type, index in _by_cell_type(rows).items():
+            found = self.components[cell_type]
+            plates = plate_codes(rows.iloc[index])
+            points[index, : len(found.axes)] = about_plate(found.scores(X[index]), plates)
+        return points
+
+
+def fit_plate_space(
+    X: Array, wells: pd.DataFrame, *, n_components: int, standardise: bool = False
+) -> PlateSpace:
+    """Fit :func:`plate_components` to the wells of each cell type.
+
+    Parameters
+    ----------
+    X : ndarray or dask.array.Array, shape (n_wells, n_features)
+        Profiles.
+    wells : DataFrame, shape (n_wells, ...)
+        Their metadata: ``cell_type`` and ``batch``.
+    n_components, standardise
+        As `most` and `standardise` of :func:`plate_components`.
+    """
+    return PlateSpace(
+        {
+            cell_type: plate_components(
+                X[index],
+                plate_codes(wells.iloc[index]),
+                most=n_components,
+                standardise=standardise,
+            )
+            for cell_type, index in _by_cell_type(wells).items()
+        }
+    )
+
+
+def plate_codes(rows: pd.DataFrame) -> np.ndarray:
+    """Give plates numbers, from 0 in the order of first appearance."""
+    return pd.factorize(rows["batch"].astype(str))[0]
+
+
+def _by_cell_type(rows: pd.DataFrame) -> dict[str, np.ndarray]:
+    indices = rows.groupby(rows["cell_type"].astype(str), sort=False).indices
+    return {str(cell_type): np.asarray(index) for cell_type, index in indices.items()}
 
 
 def plate_components(

@@ -18,6 +18,20 @@ from scipy.stats import false_discovery_control
 
 EFFECTS = ("row", "column", "edge")
 
+EFFECT_COLUMNS = {
+    "cell_type": "cell type",
+    "among": "wells tested: all, or controls alone",
+    "score": "score; pooled: the principal components together",
+    "effect": "row, column or edge (the outermost ring in use)",
+    "share": "share of the variance between wells of a plate and role, beyond permuted positions",
+    "size": "edge: edge less inner wells; row, column: range of their means; in SD between wells",
+    "p": "permutation p, one-sided",
+    "q": "Benjamini-Hochberg over the tests of a cell type and choice of wells",
+    "wells": "wells, count",
+    "layouts": "independent layouts (plates, among controls), count",
+}
+"""What the columns of :func:`position_effects` hold, and the two that tell tests apart."""
+
 
 def position_residuals(scores: np.ndarray, wells: pd.DataFrame) -> np.ndarray:
     """Scores about the mean of their plate and role, winsorised at four robust SD.
@@ -74,6 +88,7 @@ def position_effects(
     wells: pd.DataFrame,
     *,
     pooled: Sequence[str] = (),
+    average_layouts: bool = True,
     n_permutations: int,
     seed: int,
 ) -> pd.DataFrame:
@@ -87,7 +102,11 @@ def position_effects(
         Their metadata: ``batch role row column well compound_key treatment_conc``.
     pooled : sequence of str, optional
         Scores (principal components) that are tested together too, under the name
-        ``"pooled"``: the share of their summed variance, as in a permutational MANOVA.
+        ``"pooled"``: the mean of their shares, which is the share of their summed variance
+        after giving each unit variance, as in a permutational MANOVA.
+    average_layouts : bool, optional
+        Average plates of one layout before testing. Turn it off for control wells alone:
+        they are all alike, so more plates do tell more about a position.
     n_permutations : int
         Permutations; the least p is 1 / (n_permutations + 1).
     seed : int
@@ -106,14 +125,15 @@ def position_effects(
         Empty where no well has a plate address.
     """
     used = (wells["row"].to_numpy() >= 0) & scores.notna().all(axis=1).to_numpy()
-    values, place = _by_layout(scores[used], wells[used])
+    layout = (layout_of if average_layouts else _plate_numbers)(wells[used])
+    values, place = _average(scores[used], wells[used], layout)
     columns = ["score", "effect", "share", "size", "p", "q", "wells", "layouts"]
     if len(place) < 3:
         return pd.DataFrame(columns=columns)
     values -= values.mean(axis=0)
     variance = values.var(axis=0)
     values /= np.sqrt(np.where(variance > 0, variance, 1.0))
-    weight = np.where(scores.columns.isin(pooled), variance, 0.0)
+    together = scores.columns.isin(pooled)
     groups = {
         "row": place["row"].to_numpy(),
         "column": place["column"].to_numpy(),
@@ -122,17 +142,17 @@ def position_effects(
     means = {effect: _group_means(codes) for effect, codes in groups.items()}
     strata = _codes(place, ["layout", "role"])
     rng = np.random.default_rng(seed)
-    observed = np.stack([_explained(means[e], values, weight) for e in EFFECTS])
+    observed = np.stack([_explained(means[e], values, together) for e in EFFECTS])
     null = np.empty((n_permutations, *observed.shape))
     home = np.argsort(strata, kind="stable")
     for i in range(n_permutations):
         moved = np.empty_like(values)
         moved[home] = values[np.lexsort((rng.random(len(strata)), strata))]
-        null[i] = [_explained(means[e], moved, weight) for e in EFFECTS]
+        null[i] = [_explained(means[e], moved, together) for e in EFFECTS]
     p = (1 + (null >= observed * (1 - 1e-12)).sum(axis=0)) / (1 + n_permutations)
     share = np.clip(observed - null.mean(axis=0), 0, None)
-    names = ["pooled", *scores.columns] if weight.any() else list(scores.columns)
-    columns_of = [None, *values.T] if weight.any() else list(values.T)
+    names = ["pooled", *scores.columns] if together.any() else list(scores.columns)
+    columns_of = [None, *values.T] if together.any() else list(values.T)
     rows = [
         (name, effect, share[e, s], _size(means[effect], value, effect), p[e, s])
         for s, (name, value) in enumerate(zip(names, columns_of, strict=True))
@@ -185,6 +205,27 @@ def plate_gradients(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
     return out
 
 
+def control_places(wells: pd.DataFrame, roles: Sequence[str]) -> dict[str, pd.DataFrame]:
+    """On how many plates each position holds a well of a role.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Role to ``row``, ``column``, ``share`` (of the screen's plates, 0 to 1), for every
+        position that is used on any plate; roles without a placed well are left out.
+    """
+    placed = wells[wells["row"] >= 0]
+    used = placed.groupby(["row", "column"], observed=True).size().index
+    out = {}
+    for role in roles:
+        some = placed[placed["role"].astype(str) == role]
+        if len(some):
+            plates = some.groupby(["row", "column"], observed=True)["batch"].nunique()
+            share = plates.reindex(used, fill_value=0) / placed["batch"].nunique()
+            out[role] = share.rename("share").reset_index()
+    return out
+
+
 def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
     """Mean residual of a score at every plate position.
 
@@ -204,12 +245,18 @@ def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
     return grouped.agg(mean="mean", n="size").reset_index()
 
 
-def _by_layout(scores: pd.DataFrame, wells: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _plate_numbers(wells: pd.DataFrame) -> np.ndarray:
+    return pd.factorize(wells["batch"].astype(str))[0]
+
+
+def _average(
+    scores: pd.DataFrame, wells: pd.DataFrame, layout: np.ndarray
+) -> tuple[np.ndarray, pd.DataFrame]:
     """Residuals averaged over the plates of a layout: values and their places."""
     residuals = position_residuals(scores.to_numpy(), wells)
     place = pd.DataFrame(
         {
-            "layout": layout_of(wells),
+            "layout": layout,
             "role": wells["role"].astype(str).to_numpy(),
             "row": wells["row"].to_numpy(),
             "column": wells["column"].to_numpy(),
@@ -233,11 +280,10 @@ def _group_means(codes: np.ndarray) -> sparse.csr_matrix:
     return sparse.csr_matrix((1 / counts[dense], (dense, np.arange(n))), shape=(len(counts), n))
 
 
-def _explained(means: sparse.csr_matrix, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Share of variance between the groups of `means`: pooled by `weight` if any, then each."""
+def _explained(means: sparse.csr_matrix, values: np.ndarray, together: np.ndarray) -> np.ndarray:
+    """Share of variance between the groups of `means`: of scores `together`, then of each."""
     shares = np.diff(means.indptr) @ (means @ values) ** 2 / values.shape[0]
-    pooled = [weight @ shares / weight.sum()] if weight.any() else []
-    return np.concatenate([pooled, shares])
+    return np.concatenate([[shares[together].mean()] if together.any() else [], shares])
 
 
 def _size(means: sparse.csr_matrix, values: np.ndarray | None, effect: str) -> float:

@@ -1,10 +1,8 @@
-"""Can a plate be trusted? Its controls, seen along an axis that it had no part in.
+"""Can a plate be trusted? How well its controls separate on a score it had no part in.
 
-In a screen with a disease, the axis from healthy to diseased is fitted on the controls of the
-*other* plates and read on this one; Z′, SSMD and AUC are then plain one-dimensional statistics
-without the optimism of a fitted axis. In a screen without a disease there are no two controls
-to tell apart, so these are not defined; there the question is how far treated wells stand from
-the plate's vehicle wells, and vehicle wells from each other.
+The score is that of :mod:`screenbook.profiles.control_axis`: one number a well. In a screen with
+a disease, Z′, SSMD and AUC of the two controls are plain one-dimensional statistics of it. In a
+screen without one, Z′ and SSMD are not defined; the AUC is that of treated against vehicle wells.
 """
 
 from __future__ import annotations
@@ -15,11 +13,43 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.covariance import ledoit_wolf
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 MAD_TO_SD = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
+
+
+_PERCENTILES = (5, 25, 50, 75, 95)
+
+PLATE_COLUMNS = {
+    "batch": "plate within its experiment",
+    "cell_type": "cell type",
+    "experiment": "experiment",
+    "plate": "plate",
+    "verdict": "keep or flag",
+    "reason": "why",
+    "n_low": "healthy (or vehicle) wells, count",
+    "n_high": "diseased (or treated) wells, count",
+    "low": "median score of healthy (or vehicle) wells",
+    "high": "median score of diseased (or treated) wells",
+    "gap": "high less low, score units",
+    "relative_gap": "gap over that of the cell type's median plate",
+    "z_prime": "robust Z′; empty without a disease, where it is not defined",
+    "ssmd": "robust SSMD; empty without a disease, where it is not defined",
+    "auc": "chance that a high well exceeds a low one, 0 to 1",
+    "auc_low": "lower limit of its 95 % interval",
+    "auc_high": "upper limit of its 95 % interval",
+    "spread": "robust SD of the controls, over that of the cell type's median plate",
+    "treated_5": "5th percentile of treated wells, score units",
+    "treated_25": "25th percentile of treated wells, score units",
+    "treated": "median of treated wells, score units",
+    "treated_75": "75th percentile of treated wells, score units",
+    "treated_95": "95th percentile of treated wells, score units",
+    "tilt": "difference between two sides of the plate, score units",
+    "tilt_share": "share of variance that a plane over the plate explains, 0 to 1",
+    "tilt_p": "F test of the plane, p",
+    "tilt_q": "Benjamini-Hochberg over the plates of the screen",
+}
+"""What a table of judged plates holds."""
 
 
 @dataclass(frozen=True)
@@ -46,118 +76,6 @@ class PlateRules:
     min_gap: float = 0.5
     max_spread: float = 1.75
     max_tilt: float = 0.5
-
-
-def leave_plate_out_axis(points: np.ndarray, plates: np.ndarray, role: np.ndarray) -> np.ndarray:
-    """Place every well on the axis from healthy to diseased, fitted without its plate.
-
-    Shrunk linear discriminant analysis of the controls of all other plates, each plate first
-    centred on the midpoint of its two control means, so that plate offsets neither help nor
-    hurt. Scores are shifted so that the median healthy well of the plate is 0, and scaled so
-    that the mean gap between the controls of the plates used for fitting is 1.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n_wells, k)
-        Wells of one cell type, on a few principal components.
-    plates : ndarray of int, shape (n_wells,)
-        Plate of each, from 0.
-    role : ndarray of str, shape (n_wells,)
-        ``"healthy"`` and ``"diseased"`` are the controls.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_wells,)
-        NaN on a plate without healthy wells, and where no other plate has both controls.
-
-    References
-    ----------
-    Ledoit & Wolf, J. Multivar. Anal. 88, 365 (2004), doi:10.1016/S0047-259X(03)00096-4.
-    """
-    points = points.astype(np.float64)
-    diseased, healthy = role == "diseased", role == "healthy"
-    fitting = [
-        plate
-        for plate in np.unique(plates)
-        if (healthy & (plates == plate)).any() and (diseased & (plates == plate)).any()
-    ]
-    centred = np.zeros_like(points)
-    gaps = {}
-    for plate in fitting:
-        here = plates == plate
-        high, low = points[here & diseased].mean(axis=0), points[here & healthy].mean(axis=0)
-        centred[here] = points[here] - (high + low) / 2
-        gaps[plate] = high - low
-
-    scores = np.full(len(points), np.nan)
-    for plate in np.unique(plates):
-        others = [other for other in fitting if other != plate]
-        here = plates == plate
-        if not others or not (here & healthy).any():
-            continue
-        rows = np.isin(plates, others) & (healthy | diseased)
-        lda = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=[0.5, 0.5])
-        axis = lda.fit(centred[rows], diseased[rows]).coef_[0]
-        axis /= np.mean([gaps[other] @ axis for other in others])
-        on_axis = points[here] @ axis
-        scores[here] = on_axis - np.median(on_axis[healthy[here]])
-    return scores
-
-
-def distance_from_control(
-    points: np.ndarray, plates: np.ndarray, role: np.ndarray, control: str = "vehicle"
-) -> np.ndarray:
-    """Distance of every well from the control wells of its plate, in control standard deviations.
-
-    The metric is the shrunk covariance of control wells about their plate's mean, taken from
-    the other plates. A control well is measured from the mean of the *other* controls of its
-    plate, and all distances are divided by √(1 + 1/m), m being the number of wells in that
-    mean, so that control and treated wells are comparable although one has helped to make the
-    mean and the other has not. Divided by √k as well: an inert well lies near 1.
-
-    Parameters
-    ----------
-    points : ndarray, shape (n_wells, k)
-        Wells of one cell type, on a few principal components.
-    plates : ndarray of int, shape (n_wells,)
-        Plate of each, from 0.
-    role : ndarray of str, shape (n_wells,)
-        Role of each.
-    control : str, optional
-        The role measured from.
-
-    Returns
-    -------
-    ndarray of float64, shape (n_wells,)
-        NaN where the plate has fewer than two controls, or no other plate has any.
-    """
-    points = points.astype(np.float64)
-    is_control = role == control
-    n_plates = int(plates.max()) + 1
-    counts = np.bincount(plates[is_control], minlength=n_plates)
-    sums = np.zeros((n_plates, points.shape[1]))
-    np.add.at(sums, plates[is_control], points[is_control])
-
-    held = counts[plates] - is_control  # controls in the mean that this well is measured from
-    with np.errstate(invalid="ignore", divide="ignore"):
-        centre = (sums[plates] - is_control[:, None] * points) / held[:, None]
-        offset = (points - centre) / np.sqrt(1 + 1 / held)[:, None]
-    usable = (counts[plates] >= 2) & (held > 0)
-
-    distances = np.full(len(points), np.nan)
-    for plate in np.unique(plates[usable]):
-        elsewhere = is_control & usable & (plates != plate)
-        if elsewhere.sum() < 3:
-            continue
-        # To equal scale first: shrinkage would pull a narrow axis towards the wide ones.
-        scale = np.sqrt((offset[elsewhere] ** 2).mean(axis=0))
-        scale[scale == 0] = 1.0
-        covariance, _ = ledoit_wolf(offset[elsewhere] / scale, assume_centered=True)
-        here = usable & (plates == plate)
-        own = offset[here] / scale
-        solved = np.linalg.solve(covariance, own.T).T
-        distances[here] = np.sqrt((own * solved).sum(axis=1) / points.shape[1])
-    return distances
 
 
 def robust_z_prime(low: np.ndarray, high: np.ndarray) -> float:
@@ -218,7 +136,7 @@ def plate_quality(
     Parameters
     ----------
     scores : ndarray, shape (n_wells,)
-        From :func:`leave_plate_out_axis` (with a disease) or :func:`distance_from_control`.
+        From :func:`screenbook.profiles.control_axis.control_scores`.
     wells : DataFrame, shape (n_wells, ...)
         Metadata: ``cell_type experiment plate batch role``.
     has_disease : bool
@@ -231,12 +149,8 @@ def plate_quality(
     Returns
     -------
     DataFrame
-        One row per plate in the order of first appearance: ``batch cell_type experiment plate``,
-        ``n_low`` and ``n_high`` (wells compared: healthy and diseased, or vehicle and treated),
-        ``low`` and ``high`` (their medians), ``gap`` (high - low), ``z_prime`` and ``ssmd``
-        (NaN without a disease: not defined), ``auc auc_low auc_high``, ``treated`` (median of
-        treated wells), ``spread`` (robust SD of the controls, over the median plate of the
-        cell type), ``relative_gap`` (gap over the median plate's of the cell type).
+        One row per plate in the order of first appearance; see :data:`PLATE_COLUMNS`. Verdict
+        and tilt are for others to add. NaN where there is nothing to compare.
     """
     low_role, high_role = ("healthy", "diseased") if has_disease else ("vehicle", "treated")
     rng = np.random.default_rng(seed)
@@ -250,7 +164,15 @@ def plate_quality(
         row: dict[str, Any] = {name: str(wells[name].iloc[index[0]]) for name in keys}
         row |= {"n_low": int((here == low_role).sum()), "n_high": int((here == high_role).sum())}
         row |= _compare(low, high, has_disease=has_disease, n_boot=n_boot, rng=rng)
-        row["treated"] = _or_nan(np.median, value[seen & (here == "treated")])
+        treated = value[seen & (here == "treated")]
+        spots = np.percentile(treated, _PERCENTILES) if len(treated) else [np.nan] * 5
+        row |= dict(
+            zip(
+                ("treated_5", "treated_25", "treated", "treated_75", "treated_95"),
+                spots,
+                strict=True,
+            )
+        )
         rows.append(row)
     out = pd.DataFrame(rows)
     typical = out.groupby("cell_type")[["spread", "gap"]].transform("median")
@@ -313,16 +235,16 @@ def _compare(
     """Statistics of one plate; NaN where a group is empty."""
     names = ("low", "high", "gap", "z_prime", "ssmd", "auc", "auc_low", "auc_high", "spread")
     out = dict.fromkeys(names, float("nan"))
+    out["low"], out["high"] = _or_nan(np.median, low), _or_nan(np.median, high)
+    if not has_disease:
+        out["spread"] = out["low"]  # vehicle wells among themselves: a distance is a spread
     if len(low) == 0 or len(high) == 0:
         return out
-    out["low"], out["high"] = float(np.median(low)), float(np.median(high))
     out["gap"] = out["high"] - out["low"]
     out["auc"], out["auc_low"], out["auc_high"] = auc_interval(low, high, n_boot=n_boot, rng=rng)
     if has_disease:
         out["z_prime"], out["ssmd"] = robust_z_prime(low, high), robust_ssmd(low, high)
         out["spread"] = float(np.sqrt((_robust_sd(low) ** 2 + _robust_sd(high) ** 2) / 2))
-    else:
-        out["spread"] = out["low"]  # vehicle wells among themselves: a distance is a spread
     return out
 
 
@@ -332,8 +254,8 @@ def _reasons(row: Mapping[Hashable, Any], rules: PlateRules, *, has_disease: boo
     few = [f"only {n} {name} wells" for name, n in counts if n < rules.min_controls]
     if few:
         return few
-    if not np.isfinite(row["auc"]):
-        return ["not judged: no other plate of this cell type has both controls"]
+    if not np.isfinite(row["spread"]):
+        return ["not judged: no other plate of this cell type has the controls"]
     found = []
     if has_disease and not row["auc_low"] > rules.min_auc:
         found.append(

@@ -47,6 +47,11 @@ class SitePrediction:
     plates: int
 
 
+def well_codes(sites: pd.DataFrame) -> np.ndarray:
+    """Give wells numbers, from 0 in the order of their first site: that of the screen's wells."""
+    return sites.groupby(["batch", "well"], observed=True, sort=False).ngroup().to_numpy()
+
+
 def pick_complete_wells(sites: pd.DataFrame, n_wells: int, seed: int) -> np.ndarray:
     """Rows of the sites of a random choice of wells that have every position once.
 
@@ -64,7 +69,7 @@ def pick_complete_wells(sites: pd.DataFrame, n_wells: int, seed: int) -> np.ndar
     ndarray of int
         Row numbers in ascending order; empty if no well has two positions or more.
     """
-    well = sites.groupby(["batch", "well"], observed=True, sort=False).ngroup().to_numpy()
+    well = well_codes(sites)
     positions = np.unique(sites["site"].to_numpy())
     per_well = np.bincount(well)
     distinct = sites.assign(_well=well).groupby("_well")["site"].nunique().to_numpy()
@@ -120,7 +125,7 @@ def predict_site(
     plates = pd.factorize(sites["batch"].astype(str))[0]
     if plates.max(initial=-1) < 1:
         raise ValueError("telling sites apart needs at least two plates, one to be held out")
-    wells = sites.groupby(["batch", "well"], observed=True, sort=False).ngroup().to_numpy()
+    wells = well_codes(sites)
     site = sites["site"].to_numpy()
     X = np.asarray(X, dtype=np.float32)
     sums = pd.DataFrame(X.astype(np.float64)).groupby(wells).transform("mean").to_numpy()
