@@ -5,10 +5,11 @@ import hashlib
 import numpy as np
 import pytest
 
-from screenbook.simulate import screen_spec, simulate_screen
+from screenbook.simulate import SHAPES, ScreenSpec, screen_spec, simulate_screen
 from screenbook.simulate.embedding import feature_map
 from screenbook.simulate.layout import ring_of
 from screenbook.simulate.pharmacology import hill, infection_phenotype
+from screenbook.simulate.spec import CellType, Experiment
 
 NO_NOISE = {
     **dict.fromkeys(("well_noise", "site_noise", "feature_noise", "load_spread"), 0.0),
@@ -79,6 +80,19 @@ def test_truth_and_rows_follow_the_same_order(fast):
     np.testing.assert_array_equal(wells["dose"], obs["treatment_conc"])
 
 
+def tiny(**changes):
+    """Four plates of the fast shape."""
+    design = {
+        "cell_types": (CellType("renal", 12, 2), CellType("simian", 8, 1)),
+        "experiments": (
+            Experiment("RENAL-1", "renal", 2),
+            Experiment("RENAL-2", "renal", 1),
+            Experiment("SIMIAN-1", "simian", 1),
+        ),
+    }
+    return simulate_screen(ScreenSpec(**{**SHAPES["fast"], **design, **changes}))
+
+
 def away_from_edge(screen):
     position = screen.obs["well"].str[1:].astype(int) - 1
     row = screen.obs["well"].str[0].map(ord) - ord("A")
@@ -100,8 +114,8 @@ UNTOUCHED = {
 @pytest.mark.parametrize("knob", UNTOUCHED)
 def test_a_knob_at_zero_changes_only_what_it_is_about(knob):
     options = {"outlier_fraction": 0.05, "blank_effect": 2.0}
-    on = simulate_screen(screen_spec("fast", **options))
-    off = simulate_screen(screen_spec("fast", **{**options, knob: 0.0}))
+    on = tiny(**options)
+    off = tiny(**{**options, knob: 0.0})
     # float32 rounding may differ by an ulp where the same sum was made in another order.
     same = (np.abs(on.X - off.X) < 1e-4).all(axis=1)
     untouched = UNTOUCHED[knob](on)
@@ -114,34 +128,34 @@ def test_a_knob_at_zero_changes_only_what_it_is_about(knob):
     ("knob", "column"),
     [("rescue_emax", "rescue"), ("off_axis", "off_axis"), ("aggravation", "rescue")],
 )
-def test_an_effect_range_of_zero_takes_a_class_away(fast, knob, column):
-    off = simulate_screen(screen_spec("fast", **{knob: [0, 0], "rescue_off_axis": 0.0}))
+def test_an_effect_range_of_zero_takes_a_class_away(knob, column):
+    on, off = tiny(), tiny(**{knob: (0.0, 0.0)}, rescue_off_axis=0.0)
     kind = {"rescue_emax": "rescuer", "off_axis": "off_axis", "aggravation": "aggravator"}[knob]
-    members = fast.library.loc[fast.library["class"] == kind, "compound"]
-    of_class = fast.truth["wells"]["compound"].isin(members).to_numpy()
-    assert (fast.truth["wells"][column] != 0)[of_class].any()
+    members = on.library.loc[on.library["class"] == kind, "compound"]
+    of_class = on.truth["wells"]["compound"].isin(members).to_numpy()
+    assert (on.truth["wells"][column] != 0)[of_class].any()
     assert (off.truth["wells"][column] == 0)[of_class].all()
 
 
 def test_shifts_are_the_same_for_all_sites_of_a_batch():
-    on = simulate_screen(screen_spec("fast"))
-    none = simulate_screen(screen_spec("fast", plate_shift=0.0, experiment_shift=0.0))
+    on = tiny()
+    none = tiny(plate_shift=0.0, experiment_shift=0.0)
     assert (none.truth["plates"][["shift", "experiment_shift"]] == 0).to_numpy().all()
     assert (on.truth["plates"][["shift", "experiment_shift"]] > 0.1).to_numpy().all()
-    for plate in (0, 5):
+    for plate in (0, 3):
         shift = on.plate_features(plate) - none.plate_features(plate)
         assert np.ptp(shift, axis=0).max() < 1e-4
         assert np.abs(shift).mean() > 0.1
-    plates_only = simulate_screen(screen_spec("fast", plate_shift=0.0))
-    shifts = [(plates_only.plate_features(i) - none.plate_features(i))[0] for i in (0, 1, 3)]
+    plates_only = tiny(plate_shift=0.0)
+    shifts = [(plates_only.plate_features(i) - none.plate_features(i))[0] for i in (0, 1, 2)]
     np.testing.assert_allclose(shifts[0], shifts[1], atol=1e-4)  # the same experiment
     assert np.abs(shifts[0] - shifts[2]).mean() > 0.1
 
 
 def test_scales_stretch_features_about_their_mean():
     still = {"plate_shift": 0.0, "experiment_shift": 0.0}
-    on = simulate_screen(screen_spec("fast", **still)).plate_features(0)
-    off = simulate_screen(screen_spec("fast", **still, plate_scale=0.0, experiment_scale=0.0))
+    on = tiny(**still).plate_features(0)
+    off = tiny(**still, plate_scale=0.0, experiment_scale=0.0)
     mean = feature_map(64).mean
     x = off.plate_features(0)
     ratio = (on - mean) / (x - mean)
@@ -153,7 +167,7 @@ def test_scales_stretch_features_about_their_mean():
 
 
 def test_without_noise_like_wells_are_alike():
-    screen = simulate_screen(screen_spec("fast", **NO_NOISE, **NO_BATCH))
+    screen = tiny(**NO_NOISE, **NO_BATCH)
     obs, X = screen.obs, screen.X
     for cell_type in ("renal", "simian"):
         for condition in ("Mock", "Active SIMV-1"):
@@ -173,7 +187,7 @@ def test_without_noise_like_wells_are_alike():
     ],
 )
 def test_each_nuisance_alone_makes_like_wells_differ(knob, value):
-    screen = simulate_screen(screen_spec("fast", **{**NO_NOISE, **NO_BATCH, knob: value}))
+    screen = tiny(**{**NO_NOISE, **NO_BATCH, knob: value})
     like = (screen.obs["disease_condition"] == "Active SIMV-1") & (screen.obs["treatment"] == "")
     like &= screen.obs["cell_type"] == "renal"
     assert np.ptp(screen.X[like.to_numpy()], axis=0).max() > 0.01
@@ -181,7 +195,7 @@ def test_each_nuisance_alone_makes_like_wells_differ(knob, value):
 
 def test_site_effect_is_that_of_the_corner():
     quiet = {**NO_NOISE, **NO_BATCH, "site_shift": 1.5}
-    screen = simulate_screen(screen_spec("fast", **quiet))
+    screen = tiny(**quiet)
     mock = (screen.obs["disease_condition"] == "Mock") & (screen.obs["cell_type"] == "renal")
     X, site = screen.X[mock.to_numpy()], screen.obs.loc[mock, "site"].to_numpy()
     for corner in (1, 2, 3, 4):

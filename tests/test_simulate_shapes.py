@@ -63,7 +63,7 @@ ANYTHING = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(options=st.dictionaries(st.sampled_from(sorted(OPTIONS)), ANYTHING, max_size=2))
 def test_options_are_taken_or_refused_with_the_users_error(options):
     try:

@@ -5,16 +5,16 @@ import pandas as pd
 import pytest
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict, cross_val_score
+from sklearn.model_selection import GroupKFold, cross_val_predict, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from screenbook.simulate import screen_spec, simulate_screen
 
-EVERY = 4
-"""Every fourth feature will do, and is faster."""
+EVERY = 2
+"""Every other feature will do, and is faster."""
 
 
 class Renal:
@@ -53,17 +53,15 @@ class Renal:
         return X.to_numpy()
 
     def control_auc(self, X, groups):
-        """Healthy against untreated disease, every group held out once."""
+        """Healthy against untreated disease, in batches that were not seen in training."""
         controls = self.healthy | self.untreated
-        model = make_pipeline(
-            PCA(50, svd_solver="covariance_eigh"), StandardScaler(), LogisticRegression(C=0.1)
-        )
+        model = make_pipeline(StandardScaler(), RidgeClassifier(alpha=300))
         y = self.healthy[controls]
         score = cross_val_predict(
             model,
             *(X[controls], y),
             groups=groups[controls],
-            cv=LeaveOneGroupOut(),
+            cv=GroupKFold(min(6, len(np.unique(groups)))),
             method="decision_function",
         )
         return roc_auc_score(y, score)
