@@ -270,42 +270,50 @@ class ScreenSpec:
 
 MAX_ROWS = 52
 
-_FRACTIONS = (
-    "annotated",
-    "silent_analogues",
-    "rescue_toxicity",
-    "cell_loss_disguise",
-    "outlier_fraction",
-    "empty_fraction",
-    "blank_empty_fraction",
-)
+_MOST = {
+    **dict.fromkeys(("annotated", "silent_analogues", "rescue_toxicity"), 1.0),
+    **dict.fromkeys(("cell_loss_disguise", "outlier_fraction", "empty_fraction"), 1.0),
+    **dict.fromkeys(("blank_empty_fraction", "infection_bend"), 1.0),
+    **dict.fromkeys(("load_spread", "plate_load_spread", "selective_ec50_spread"), 3.0),
+    **dict.fromkeys(("experiment_scale", "plate_scale", "pipetting_gradient"), 3.0),
+    **dict.fromkeys(("plate_tilt", "experiment_rotation"), 90.0),
+}
+"""Largest values: of fractions, of what is exponentiated, of angles."""
+
+_LARGEST = 1e4
 _AT_LEAST_ONE = ("n_rows", "n_columns", "n_features", "n_sites", "wells_per_dose", "n_compounds")
-_RANGES = ("rescue_emax", "rescue_ec50", "toxic_ec50", "hill", "aggravation", "off_axis")
+_RANGES = {
+    **dict.fromkeys(("rescue_ec50", "toxic_ec50"), _LARGEST),
+    **dict.fromkeys(("aggravation", "off_axis"), _LARGEST),
+    **{"rescue_emax": 1.0, "hill": 10.0},
+}
+"""Pairs of low and high, and the most that high may be."""
 
 
 def _check(spec: ScreenSpec) -> None:
     """Refuse what cannot be a screen, in one line that names the option."""
     for field in dataclasses.fields(spec):
         value = getattr(spec, field.name)
-        if isinstance(value, (int, float)) and not 0 <= value < float("inf"):
-            raise InputError(f"{field.name} is {value}: give a finite value of 0 or more")
-    for name in _AT_LEAST_ONE:
-        if getattr(spec, name) < 1:
-            raise InputError(f"{name} is {getattr(spec, name)}: give 1 or more")
-    for name in _FRACTIONS:
-        if getattr(spec, name) > 1:
-            raise InputError(f"{name} is {getattr(spec, name)}: give a value from 0 to 1")
-    for name in _RANGES:
+        if isinstance(value, int | float) and field.name != "seed":
+            most = _MOST.get(field.name, _LARGEST)
+            least = int(field.name in _AT_LEAST_ONE)
+            if not least <= value <= most:
+                raise InputError(f"{field.name} is {value}: give a value from {least} to {most:g}")
+    if spec.seed < 0:
+        raise InputError(f"seed is {spec.seed}: give 0 or more")
+    for name, most in _RANGES.items():
         value = getattr(spec, name)
-        if len(value) != 2 or not 0 <= value[0] <= value[1] < float("inf"):
-            raise InputError(f"{name} is {value}: give [low, high] with 0 <= low <= high")
+        if len(value) != 2 or not 0 <= value[0] <= value[1] <= most:
+            raise InputError(f"{name} is {value}: give [low, high], 0 <= low <= high <= {most:g}")
     for name in ("rescue_ec50", "toxic_ec50"):
         if getattr(spec, name)[0] <= 0:
             raise InputError(f"{name} is {getattr(spec, name)}: give values above 0 µM")
     if spec.saturation <= 0:
         raise InputError("saturation is 0: give a value above 0")
-    if not spec.doses or min(spec.doses) <= 0:
-        raise InputError(f"doses are {spec.doses}: give at least one, all above 0 µM")
+    if not spec.doses or not all(0 < dose <= _LARGEST for dose in spec.doses):
+        raise InputError(
+            f"doses are {spec.doses}: give at least one, all above 0 and up to {_LARGEST:g} µM"
+        )
     _check_library(spec)
     _check_room(spec)
 
