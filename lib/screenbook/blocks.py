@@ -8,7 +8,7 @@ lines run on a NumPy array in memory, on a Dask array with Dask's threads, and o
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any, TypeAlias, TypeVar
@@ -96,14 +96,14 @@ def group_sums(X: Array, codes: np.ndarray, n_groups: int) -> np.ndarray:
     if codes.size and codes.max() >= n_groups:
         raise ValueError(f"code {codes.max()} has no group among {n_groups}")
 
-    def partial(block: np.ndarray, block_codes: np.ndarray) -> np.ndarray:
-        kept = np.flatnonzero(block_codes >= 0)
-        indicator = sparse.csr_matrix(
-            (np.ones(len(kept)), (block_codes[kept], kept)), shape=(n_groups, len(block))
-        )
-        return indicator @ block.astype(np.float64)
-
-    return _reduce(X, partial, np.add, np.zeros((n_groups, X.shape[1])), codes)
+    if not len(codes):
+        return np.zeros((n_groups, X.shape[1]))
+    groups, sums = _reduce(X, _block_sums, _join_sums, codes)
+    if len(groups) == n_groups:
+        return sums
+    out = np.zeros((n_groups, X.shape[1]))
+    out[groups] = sums
+    return out
 
 
 def column_moments(X: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -126,9 +126,7 @@ def column_moments(X: Array) -> tuple[np.ndarray, np.ndarray]:
     if X.shape[0] < 2:
         raise ValueError("a covariance needs at least two rows")
 
-    n_features = X.shape[1]
-    empty = (0, np.zeros(n_features), np.zeros((n_features, n_features)))
-    n, mean, scatter = _reduce(X, _block_moments, _join_moments, empty)
+    n, mean, scatter = _reduce(X, _block_moments, _join_moments)
     return mean, scatter / (n - 1)
 
 
@@ -164,23 +162,40 @@ def project(X: Array, components: np.ndarray, mean: np.ndarray) -> np.ndarray:
     return out
 
 
-def _block_moments(block: np.ndarray) -> tuple[int, np.ndarray, np.ndarray]:
+Sums: TypeAlias = tuple[np.ndarray, np.ndarray]
+Moments: TypeAlias = tuple[int, np.ndarray, np.ndarray]
+
+
+def _block_sums(block: np.ndarray, codes: np.ndarray) -> Sums:
+    """Sum the groups met in a block, in order; groups that are elsewhere have no row."""
+    kept = np.flatnonzero(codes >= 0)
+    groups, places = np.unique(codes[kept], return_inverse=True)
+    indicator = sparse.csr_matrix(
+        (np.ones(len(kept)), (places, kept)), shape=(len(groups), len(block))
+    )
+    return groups, indicator @ block.astype(np.float64)
+
+
+def _join_sums(a: Sums, b: Sums) -> Sums:
+    groups = np.union1d(a[0], b[0])
+    sums = np.zeros((len(groups), a[1].shape[1]))
+    for part_groups, part_sums in (a, b):
+        sums[np.searchsorted(groups, part_groups)] += part_sums
+    return groups, sums
+
+
+def _block_moments(block: np.ndarray) -> Moments:
     block = block.astype(np.float64)
     mean = block.mean(axis=0)
     block -= mean
     return len(block), mean, block.T @ block
 
 
-def _join_moments(
-    a: tuple[int, np.ndarray, np.ndarray], b: tuple[int, np.ndarray, np.ndarray]
-) -> tuple[int, np.ndarray, np.ndarray]:
+def _join_moments(a: Moments, b: Moments) -> Moments:
     (n_a, mean_a, scatter_a), (n_b, mean_b, scatter_b) = a, b
-    n = n_a + n_b
-    if n == 0:
-        return a
-    gap = mean_b - mean_a
-    mean = mean_a + gap * (n_b / n)
-    return n, mean, scatter_a + scatter_b + np.outer(gap, gap) * (n_a * n_b / n)
+    n, gap = n_a + n_b, mean_b - mean_a
+    scatter = scatter_a + scatter_b + np.outer(gap, gap) * (n_a * n_b / n)
+    return n, mean_a + gap * (n_b / n), scatter
 
 
 def _row_slices(X: Array, size: int | None) -> list[slice]:
@@ -196,22 +211,33 @@ def _reduce(
     X: Array,
     partial: Callable[..., Partial],
     join: Callable[[Partial, Partial], Partial],
-    empty: Partial,
     *along: np.ndarray,
 ) -> Partial:
-    """Join the partial results of all blocks; `along` holds arrays cut as the rows are."""
+    """Join the partial results of all blocks of an array that has rows.
+
+    `along` holds arrays that are cut as the rows are and go to `partial` with each block.
+    """
     if not isinstance(X, da.Array):
-        total = empty
-        for rows, block in row_blocks(X):
-            total = join(total, partial(block, *(a[rows] for a in along)))
-        return total
-    X = X.rechunk({1: -1})
+        return _join_all(
+            (partial(block, *(a[rows] for a in along)) for rows, block in row_blocks(X)), join
+        )
+    X = X.rechunk({0: tuple(size for size in X.chunks[0] if size), 1: -1})
     lazy_partial, lazy_join = dask.delayed(partial, pure=False), dask.delayed(join, pure=False)
-    parts = [
-        lazy_partial(block, *(a[rows] for a in along))
-        for rows, block in zip(_row_slices(X, None), X.to_delayed().ravel(), strict=True)
-    ]
-    while len(parts) > 1:  # a tree, so that a cluster's workers join what they hold
-        pairs = [parts[i : i + 2] for i in range(0, len(parts), 2)]
-        parts = [lazy_join(*pair) if len(pair) == 2 else pair[0] for pair in pairs]
-    return parts[0].compute() if parts else empty
+    blocks = zip(_row_slices(X, None), X.to_delayed().ravel(), strict=True)
+    parts = (lazy_partial(block, *(a[rows] for a in along)) for rows, block in blocks)
+    return _join_all(parts, lazy_join).compute()
+
+
+def _join_all(parts: Iterable[Any], join: Callable[[Any, Any], Any]) -> Any:
+    """Join results pairwise, as a tree: few are held at once, and a cluster joins what is near."""
+    stack: list[tuple[int, Any]] = []
+    for part in parts:
+        height = 0
+        while stack and stack[-1][0] == height:
+            part = join(stack.pop()[1], part)
+            height += 1
+        stack.append((height, part))
+    result = stack.pop()[1]
+    while stack:
+        result = join(stack.pop()[1], result)
+    return result

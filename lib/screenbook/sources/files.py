@@ -39,7 +39,7 @@ MISSING = ("", "NA", "N/A", "#N/A", "NaN", "nan", "NULL", "null")
 ANNDATA = (".h5ad", ".zarr")
 """Endings of files that hold metadata and features at once."""
 
-_BLOCK_BYTES = 16 << 20
+_BLOCK_BYTES = 4 << 20
 _BATCH_ROWS = 4096
 _SUFFIXES = (".csv", ".tsv", ".txt", ".gz", ".zip", ".parquet", ".pq")
 
@@ -137,23 +137,18 @@ class TextTable:
         """
         self.require([*keys, *features])
         for batch in self._batches([*keys, *features], numeric=features, progress=True):
-            values = np.empty((batch.num_rows, len(features)), dtype=np.float32)
-            for j, feature in enumerate(features):
-                values[:, j] = self._numbers(batch.column(feature), feature)
-            yield _text(batch.select(list(keys))), values
+            yield _text(batch.select(list(keys))), self._numbers(batch.select(list(features)))
 
-    def _numbers(self, column: pa.Array, feature: str) -> np.ndarray:
-        if pa.types.is_dictionary(column.type) or not (
-            pa.types.is_floating(column.type)
-            or pa.types.is_integer(column.type)
-            or pa.types.is_boolean(column.type)
-            or pa.types.is_null(column.type)
-        ):
-            raise InputError(
-                f"{self.name}: feature column {feature!r} holds {column.type}, not numbers; "
-                "leave it out under `feature_columns:`"
-            )
-        return column.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+    def _numbers(self, batch: pa.RecordBatch) -> np.ndarray:
+        """Turn columns of numbers of any width into one float32 array, NaN where missing."""
+        for field in batch.schema:
+            if not (pa.types.is_floating(field.type) or pa.types.is_integer(field.type)):
+                raise InputError(
+                    f"{self.name}: feature column {field.name!r} holds {field.type}, not numbers; "
+                    "leave it out under `feature_columns:`"
+                )
+        single = pa.schema([(name, pa.float32()) for name in batch.schema.names])
+        return batch.cast(single, safe=False).to_tensor(null_to_nan=True).to_numpy()
 
     def _batches(
         self, columns: Sequence[str], numeric: Sequence[str], progress: bool = False
