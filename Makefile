@@ -90,7 +90,9 @@ NEEDS_03 := 02
 
 book = $(filter build/$(BASE)/$(1)_%,$(BOOKS))
 needs = $(foreach need,$(NEEDS_$(firstword $(subst _, ,$(1)))),$(call book,$(need)))
+page = $(1:build/%.ipynb=reports/%.html)
 $(foreach name,$(NAMES),$(eval build/$(BASE)/$(name).ipynb: $(call needs,$(name))))
+$(foreach name,$(NAMES),$(eval reports/$(BASE)/$(name).html: | $(call page,$(call needs,$(name)))))
 
 # Which modules each notebook imports, and which files the screen was made of; written with them.
 -include $(BOOKS:.ipynb=.d) build/$(BASE)/screen.d
