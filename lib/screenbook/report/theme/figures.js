@@ -110,8 +110,9 @@
       if (this.drawing) return this.drawing;
       const { data, layout } = this.content;
       const preview = one(".preview", this.plot);
-      const chart = screenbook.element("div", { class: "chart", role: "img" });
-      chart.setAttribute("aria-label", preview.alt);
+      // A group and no picture: plotly's buttons inside can be reached by keyboard.
+      const chart = screenbook.element("div", {
+        class: "chart", role: "group", "aria-label": "Chart", "aria-describedby": this.id + "-caption" });
       chart.style.height = layout.height + "px";
       this.chart = chart;
       this.plot.append(chart);
