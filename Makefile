@@ -7,6 +7,7 @@ ifeq ($(origin AS),default)
 AS := # Make's own AS is an assembler
 endif
 DATASET ?=
+FROM ?=
 A ?=
 B ?=
 
@@ -137,8 +138,8 @@ help: ## list the targets
 
 setup: $(READY) $(READY_TO_TEST) ## make .venv and install what was tested; other targets do so by themselves
 
-data: $(READY) ## download a public data set and check it: DATASET=rxrx19a
-	@$(SCREENBOOK) data $(DATASET)
+data: $(READY) ## download a public data set and check it: DATASET=rxrx19a; FROM=folder copies it
+	@$(SCREENBOOK) data "$(DATASET)" $(if $(FROM),--from "$(FROM)")
 
 reports: reports/index.html ## every report of a run and the index: RUN=simulated; -j2 runs two at once
 	@echo "The reports of run $(RUN) are up to date: open reports/index.html"

@@ -8,6 +8,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from screenbook.errors import InputError, RunFailed
 from screenbook.paths import build_dir, reports_dir, root
@@ -53,7 +54,9 @@ def _parser() -> argparse.ArgumentParser:
         added.set_defaults(call=call)
         return added
 
-    command("data", _data).add_argument("dataset", help="name of a public data set", nargs="?")
+    data = command("data", _data)
+    data.add_argument("dataset", help="name in data/registry.yml")
+    data.add_argument("--from", dest="folder", type=Path, help="copy from here, not the network")
     command("settings", _settings).add_argument("run")
     command("screen", _screen).add_argument("run")
     run = command("run", _run)
@@ -73,9 +76,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _data(options: argparse.Namespace) -> None:
     """Download a public data set and check it."""
-    from screenbook.sources import fetch
+    from screenbook.sources.download import fetch
 
-    fetch(options.dataset)
+    for path in fetch(options.dataset, options.folder):
+        print(short(path))
 
 
 def _settings(options: argparse.Namespace) -> None:
