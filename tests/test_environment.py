@@ -1,7 +1,9 @@
 """pyproject.toml is the one source of what is needed; the other files keep in step with it."""
 
+import ast
 import re
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,30 @@ def test_constraints_pin_plain_versions():
 def test_what_is_needed_is_pinned_within_its_range(needed):
     versions = {canonicalize_name(n): v for n, _, v in (line.partition("==") for line in pins())}
     assert needed.specifier.contains(versions[canonicalize_name(needed.name)])
+
+
+def imported_packages(folder):
+    """Distributions that the Python files below a folder import."""
+    known = metadata.packages_distributions()
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for path in folder.rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    modules = {a.name for node in nodes if isinstance(node, ast.Import) for a in node.names}
+    modules |= {n.module for n in nodes if isinstance(n, ast.ImportFrom) and n.module}
+    tops = {module.partition(".")[0] for module in modules}
+    return {canonicalize_name(name) for top in tops for name in known.get(top, [])} - {"screenbook"}
+
+
+def test_what_is_imported_is_asked_for():
+    asked = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+    extras = {
+        canonicalize_name(Requirement(line).name)
+        for lines in PROJECT["optional-dependencies"].values()
+        for line in lines
+    }
+    used = imported_packages(ROOT / "lib") | imported_packages(ROOT / "notebooks")
+    optional = {"harmonypy"}
+    assert used - asked <= optional
+    assert imported_packages(ROOT / "tests") - asked <= extras
 
 
 def test_torch_is_one_version():
