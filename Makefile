@@ -8,6 +8,7 @@ AS := # Make's own AS is an assembler
 endif
 DATASET ?=
 FROM ?=
+LAB_OPTIONS ?=
 A ?=
 B ?=
 

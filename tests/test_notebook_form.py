@@ -214,7 +214,7 @@ def sync(path):
 @pytest.mark.parametrize("path", [None, *NOTEBOOKS], ids=lambda p: p.stem if p else "tiny")
 def test_a_round_through_jupyterlab_leaves_no_diff(home, path):
     """Open the .py (its .ipynb appears), run it (outputs, counts, another kernel name), save."""
-    shutil.copy(ROOT / "jupytext.toml", home)
+    shutil.copy(ROOT / "notebooks" / "jupytext.toml", home / "notebooks")
     text = home / "notebooks" / path.name if path else write_tiny_notebook(home)
     if path:
         shutil.copy(path, text)
@@ -237,7 +237,7 @@ def test_a_round_through_jupyterlab_leaves_no_diff(home, path):
 
 
 def test_the_round_would_notice_a_change(home):
-    shutil.copy(ROOT / "jupytext.toml", home)
+    shutil.copy(ROOT / "notebooks" / "jupytext.toml", home / "notebooks")
     text = write_tiny_notebook(home)
     sync(text)
     paired = text.with_suffix(".ipynb")
