@@ -322,6 +322,27 @@ def test_a_figure_without_caption_is_warned_of(home, caplog):
     assert page.find(class_="figure-title").text == "T"
 
 
+@pytest.mark.parametrize(
+    ("layout", "top"),
+    [
+        ({}, 16),
+        ({"annotations": [{"text": "panel", "y": 1.0, "yref": "paper"}]}, 40),
+        ({"updatemenus": [{"y": 1.15, "buttons": [{}]}]}, 120 - 24 - 21 - 17),
+        ({"updatemenus": [{"y": 0.9, "buttons": [{}]}]}, 16),
+        ({"legend": {"y": 1.1}}, 120 - 24 - 21 - 17),
+    ],
+)
+def test_a_lifted_title_leaves_the_panels_as_high_as_they_were(home, layout, top):
+    title = {"text": "A title", "subtitle": {"text": "n = 3"}}
+    figure = go.Figure(layout={"title": title, "height": 500, "margin": {"t": 120}, **layout})
+    page = render(home, [cell("x", lambda: report.show(figure, "One. Two."))])
+    lifted = json.loads(page.find(id="figure-1-data").string)["layout"]
+    assert lifted["margin"]["t"] == top
+    assert lifted["height"] == 500 - 120 + top
+    assert page.find(class_="figure-title").text == "A title"
+    assert page.find(class_="figure-subtitle").text == "n = 3"
+
+
 def test_headings_never_take_the_ids_of_figures(home):
     draw = cell("x", lambda: report.show(go.Figure(), "One. Two."))
     page = render(home, [new_markdown_cell("# 01 Look\n\n## Figure 1\n\n## Main"), draw])

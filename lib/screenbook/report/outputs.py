@@ -27,6 +27,7 @@ MAX_WEBGL = 6
 """WebGL figures a page may hold: browsers keep some 16 contexts, and each figure takes two."""
 
 _WEBGL = {"scattergl", "scatterpolargl", "splom", "parcoords", "scatter3d", "surface", "mesh3d"}
+_CONTROLS = ("updatemenus", "sliders", "legend")
 _MANY = 256  # strings above which repeated ones are worth a dictionary
 
 log = logging.getLogger(__name__)
@@ -181,19 +182,28 @@ def _lift_title(layout: Mapping[str, Any]) -> tuple[dict[str, Any], str, str, in
     title = {"text": title} if isinstance(title, str) else title
     margin = {**layout.get("template", {}).get("layout", {}).get("margin", {})}
     margin |= layout.get("margin", {})
-    above = any(  # titles of panels stand on top of the highest ones
-        note.get("yref", "paper") == "paper" and note.get("y", 0) >= 1
-        for note in layout.get("annotations", [])
-    )
-    old, new = margin.get("t", 100), 40 if above else 16
-    height = int(layout.get("height") or 450)
-    if title.get("text"):
-        height -= max(0, old - new)
-        margin["t"] = min(old, new)
-    rest = {key: value for key, value in layout.items() if key not in ("title", "width")}
+    text = title.get("text") or ""
     subtitle = (title.get("subtitle") or {}).get("text") or ""
+    old = margin.get("t", 100)
+    if any(item.get("y", 1) > 1 for key in _CONTROLS for item in _listed(layout.get(key))):
+        # What stands above the panels keeps its place: only the title's lines go.
+        lines, sublines = text.count("<br>") + 1, subtitle.count("<br>") + bool(subtitle)
+        new = old - 24 - 21 * lines - 17 * sublines
+    else:
+        notes = layout.get("annotations", [])
+        above = any(n.get("yref", "paper") == "paper" and n.get("y", 0) >= 1 for n in notes)
+        new = 40 if above else 16  # titles of panels stand on top of the highest ones
+    height = int(layout.get("height") or 450)
+    if text:
+        margin["t"] = min(old, max(0, new))
+        height -= old - margin["t"]
+    rest = {key: value for key, value in layout.items() if key not in ("title", "width")}
     lifted = {**rest, "height": height, "margin": margin}
-    return lifted, plain_title(title.get("text") or ""), plain_title(subtitle), height
+    return lifted, plain_title(text), plain_title(subtitle), height
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value] if value else []
 
 
 def _compact(trace: Mapping[str, Any]) -> dict[str, Any]:

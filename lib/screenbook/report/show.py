@@ -32,6 +32,12 @@ point's ``customdata``; a table's column ``compound`` holds the same names. The 
 and a click on either select the compound everywhere. A table's column ``aliases`` holds other
 names, separated by ``;``, under which the search finds it.
 
+*Titles.* The page lifts title and subtitle out of a figure, because text wraps and plotly's
+does not.
+
+*Narrow pages.* Where a figure's panels would be too narrow side by side, ``layout.meta`` may
+hold ``{"narrow": {…}}``: what ``Plotly.relayout`` changes there, ``height`` among it.
+
 *Text from data* is never HTML. In CSV and TSV downloads made by a page, text that a spreadsheet
 would run as a formula (it starts with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return)
 gets an apostrophe in front. Files written by :func:`save_table` hold the exact text.

@@ -91,20 +91,22 @@ def decimals_for(values: np.ndarray) -> int:
 def number(value: float | int | None, decimals: int) -> str:
     """Print a number as tables show it; ``tables.js`` does exactly the same.
 
-    Fixed decimals, thousands apart by commas, a true minus sign; a value that would round to
-    nothing is written with an exponent, a missing one as a dash.
+    Fixed decimals, thousands apart by commas, a true minus sign; nothing is 0, a value that
+    would round to it is written with an exponent, a missing one as a dash.
     """
     if value is None or not math.isfinite(value):
         return "–"
+    if value == 0:
+        return "0"
     size = abs(Decimal(value))
     # Half up, as JavaScript's toFixed does it; Python's own rounding takes the even digit.
     rounded = size.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
-    if rounded == 0 and size != 0:
+    if rounded == 0:
         mantissa, exponent = f"{size:.1e}".split("e")
         text = f"{mantissa}e{int(exponent)}"
     else:
         text = f"{rounded:,f}"
-    return ("−" if value < 0 and text.strip("0.") else "") + text.replace("-", "−")
+    return ("−" if value < 0 else "") + text.replace("-", "−")
 
 
 def cell_text(column: dict[str, Any], value: Any) -> str:

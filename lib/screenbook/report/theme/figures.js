@@ -113,7 +113,9 @@
       // A group and no picture: plotly's buttons inside can be reached by keyboard.
       const chart = screenbook.element("div", {
         class: "chart", role: "group", "aria-label": "Chart", "aria-describedby": this.id + "-caption" });
-      chart.style.height = layout.height + "px";
+      // A figure may say how it is arranged where its panels would be too narrow side by side.
+      const narrow = this.plot.clientWidth < 600 && layout.meta && layout.meta.narrow;
+      chart.style.height = (narrow ? narrow.height : layout.height) + "px";
       this.chart = chart;
       this.plot.append(chart);
       this.template = layout.template || {};
@@ -135,7 +137,8 @@
         toImageButtonOptions: { format: "svg", filename: this.id },
       };
       preview.style.position = "absolute";
-      this.drawing = Plotly.newPlot(chart, data, shown, settings).then(() => {
+      const plotted = Plotly.newPlot(chart, data, shown, settings);
+      this.drawing = plotted.then(() => narrow && Plotly.relayout(chart, narrow)).then(() => {
         preview.remove();
         this.plot.dataset.drawn = "true";
         chart.on("plotly_click", (event) => this.pick(event.points[0]));

@@ -8,16 +8,17 @@
 
   /** A number as text.py's number() prints it. */
   function printNumber(value, decimals) {
+    if (value === 0) return "0";
     const size = Math.abs(value);
     let text = size.toFixed(decimals);
-    if (Number(text) === 0 && size !== 0) {
+    if (Number(text) === 0) {
       text = size.toExponential(1).replace("-", "−");
     } else {
       const [whole, fraction] = text.split(".");
       const grouped = whole.replace(/\B(?=(\d{3})+$)/g, ",");
       text = fraction === undefined ? grouped : grouped + "." + fraction;
     }
-    return (value < 0 && /[1-9]/.test(text) ? "−" : "") + text;
+    return (value < 0 ? "−" : "") + text;
   }
 
   function print(column, value) {
