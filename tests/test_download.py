@@ -8,7 +8,6 @@ import pytest
 import yaml
 
 from screenbook.errors import InputError
-from screenbook.sources import __main__ as command
 from screenbook.sources import download
 from screenbook.sources.download import fetch
 from screenbook.sources.files import sha256
@@ -194,15 +193,14 @@ def test_from_a_folder(home, server, tmp_path):
     assert "is not the file that is known" in refusal("mine", elsewhere)
     assert not (folder / "file.bin").exists()
     (elsewhere / "file.bin").write_bytes(BODY)
-    assert command.main(["fetch", "mine", "--from", str(elsewhere)]) == 0
+    fetch("mine", elsewhere)
     assert (folder / "file.bin").read_bytes() == BODY
     assert server.asked == []
 
 
-def test_unknown_data_set(home, server, capsys):
+def test_unknown_data_set(home, server):
     register(home, server)
-    assert command.main(["fetch", "mime"]) == 2
-    assert "'mime' is not known (did you mean 'mine'?)" in capsys.readouterr().err
+    assert "'mime' is not known (did you mean 'mine'?)" in refusal("mime")
 
 
 def test_the_registry_of_this_repository_is_complete():

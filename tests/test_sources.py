@@ -13,7 +13,6 @@ import pytest
 
 from screenbook import sources
 from screenbook.errors import InputError
-from screenbook.sources import __main__ as command
 from screenbook.sources import open_screen, open_wells, prepare
 from screenbook.sources.files import sha256
 from small_screens import feature_table, features, metadata
@@ -199,7 +198,7 @@ def test_a_failure_leaves_no_record_and_no_litter(made):
     assert not [name for name in left if name.startswith(".")]
 
 
-# --- refusals and the command line ---
+# --- refusals ---
 
 
 @pytest.mark.parametrize(
@@ -215,19 +214,12 @@ def test_a_failure_leaves_no_record_and_no_litter(made):
         ("screen: [source\n", "params/mine.yml line"),
     ],
 )
-def test_wrong_params_are_one_line_and_status_2(home, capsys, text, words):
+def test_wrong_params_are_one_line(home, text, words):
     (home / "params" / "mine.yml").write_text(text)
-    assert command.main(["prepare", "mine"]) == 2
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert err.count("\n") == 1
-    assert err.startswith("error: ")
-    assert words in err
-
-
-def test_the_command_says_what_it_made(made, capsys):
-    assert command.main(["prepare", "mine"]) == 0
-    assert capsys.readouterr().out == "build/mine/screen.json\n"
+    with pytest.raises(InputError) as caught:
+        prepare("mine")
+    assert "\n" not in str(caught.value)
+    assert words in str(caught.value)
 
 
 @pytest.mark.parametrize("run", ["rxrx19a", "bbbc021", "simulated", "fast"])

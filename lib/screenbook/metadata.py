@@ -37,6 +37,8 @@ def as_text(values: pd.Series) -> pd.Series:
     Whole numbers lose the ``.0`` that a missing value elsewhere in the column gave them, so
     that plate 7 is ``"7"`` whichever reader met it.
     """
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object).infer_objects()
     if pd.api.types.is_float_dtype(values.dtype):
         whole = values.dropna().mod(1).eq(0).all()
         values = values.astype("Int64") if whole else values

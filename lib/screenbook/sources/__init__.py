@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -87,12 +88,7 @@ def prepare(run: str) -> Path:
     started = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     record.unlink(missing_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".staging.", dir=folder) as scratch:
-        found = _finder(section["source"])(
-            section, f"{short(params_file(run))} screen", Path(scratch)
-        )
-        screen = to_screen(found)
-        write_screen(screen, folder / "screen.zarr")
+    found = _write_sites(section, f"{short(params_file(run))} screen", folder)
     screen = read_screen(folder / "screen.zarr", lazy=True)
     wells = aggregate_wells(screen)
     write_screen(wells, folder / "wells.zarr")
@@ -114,6 +110,15 @@ def prepare(run: str) -> Path:
     with replacing(record) as part:
         part.write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return record
+
+
+def _write_sites(section: Mapping[str, Any], where: str, folder: Path) -> Found:
+    """Find, check and write the sites; what is given back has no features any more."""
+    with tempfile.TemporaryDirectory(prefix=".staging.", dir=folder) as scratch:
+        found = _finder(section["source"])(section, where, Path(scratch))
+        write_screen(to_screen(found), folder / "screen.zarr")
+        found.X = None  # the staged file must not stay mapped while wells are summed
+    return found
 
 
 def _made(run: str) -> Path:
@@ -183,6 +188,7 @@ def _files(inputs: list[Path]) -> list[Path]:
 
 
 def _write_truth(found: Found, folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)  # of what the run was before
     for name, table in sorted(found.truth.items()):
         with replacing(folder / f"{name}.tsv") as part:
             table.to_csv(part, sep="\t", index=False, lineterminator="\n")

@@ -10,6 +10,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import anndata as ad
 import dask.array as da
@@ -97,9 +98,19 @@ def scratch_array(folder: Path, n_rows: int, n_features: int) -> np.memmap:
     return np.memmap(folder / "features.f32", dtype=np.float32, mode="w+", shape=shape)
 
 
+class _OnDisk:
+    """A mapped array without ``copy``, by which Dask would take it into memory whole."""
+
+    def __init__(self, staged: np.ndarray) -> None:
+        self._staged, self.shape, self.dtype, self.ndim = staged, staged.shape, staged.dtype, 2
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        return np.array(self._staged[place])
+
+
 def as_blocks(staged: np.ndarray) -> da.Array:
     """Wrap a staged array, so that it is read a block of rows at a time."""
-    return da.from_array(staged, chunks=(BLOCK_ROWS, -1), name=False)
+    return da.from_array(_OnDisk(staged), chunks=(BLOCK_ROWS, -1), name=False)
 
 
 def join_features(
