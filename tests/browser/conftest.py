@@ -14,13 +14,10 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from machine import CHECKOUT, CHROMIUM
 
 from sample_reports import write_sample
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-CHROMIUM = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
 _ARGUMENTS = ["--no-sandbox", "--force-color-profile=srgb"]
 
 

@@ -12,8 +12,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-
-from conftest import CHECKOUT, CHROMIUM
+from machine import CHECKOUT, CHROMIUM
 
 TOKEN = "for-this-test-only"
 NOTEBOOK = "01_explore_screen.py"
