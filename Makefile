@@ -173,7 +173,7 @@ compare: $(READY) ## what changed between two runs: A=simulated B=simulated@k-30
 
 lab: $(READY) ## the notebooks in JupyterLab; .py files open as notebooks
 	@mkdir -p build/lab/labconfig
-	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}}}' > build/lab/labconfig/default_setting_overrides.json
+	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}}, "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > build/lab/labconfig/default_setting_overrides.json
 	@JUPYTER_CONFIG_PATH=$(CURDIR)/build/lab JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab $(LAB_OPTIONS) notebooks
 
 test: $(READY_TO_TEST) ## the whole check: lint, format, types, tests
