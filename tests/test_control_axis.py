@@ -31,12 +31,9 @@ def test_a_plate_has_no_part_in_its_own_axis():
 def test_plate_offsets_change_nothing():
     wells = plate_wells(n_plates=4)
     points = noisy_points(wells)
+    score = control_scores(points, wells, has_disease=True)
     moved = points + 1000 * np.arange(4)[plate_numbers(wells), None]
-    np.testing.assert_allclose(
-        control_scores(moved, wells, has_disease=True),
-        control_scores(points, wells, has_disease=True),
-        atol=1e-6,
-    )
+    np.testing.assert_allclose(control_scores(moved, wells, has_disease=True), score, atol=1e-6)
 
 
 def test_inert_wells_stand_as_far_from_control_as_controls_do():

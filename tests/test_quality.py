@@ -8,6 +8,7 @@ from screenbook.profiles.control_axis import control_scores
 from screenbook.profiles.quality import (
     PLATE_COLUMNS,
     PlateRules,
+    auc_in_words,
     auc_interval,
     judge_plates,
     mean_auc,
@@ -165,6 +166,8 @@ def test_mean_auc_is_taken_over_plates_and_cell_types():
         {
             "cell_type": ["a"] * 5 + ["b"],
             "auc": [0.9, 0.8, 0.95, 0.85, np.nan, 0.7],
+            "n_low": 20,
+            "n_high": 30,
             "auc_low": [0.8, 0.7, 0.9, 0.8, np.nan, 0.6],
             "auc_high": [1.0, 0.9, 1.0, 0.9, np.nan, 0.8],
         }
@@ -173,3 +176,6 @@ def test_mean_auc_is_taken_over_plates_and_cell_types():
     assert means.loc["a", ["plates", "auc"]].tolist() == [4, pytest.approx(0.875)]
     assert 0.8 <= means.loc["a", "auc_low"] < 0.875 < means.loc["a", "auc_high"] <= 0.95
     assert means.loc["b", ["auc_low", "auc_high"]].tolist() == [0.6, 0.8]
+    clear = mean_auc(table.assign(auc=1.0), n_boot=50, seed=0).set_index("cell_type")
+    assert clear.loc["a", "auc_low"] == pytest.approx(0.025 ** (1 / 100))
+    assert auc_in_words(means.reset_index()).startswith("a 0.875 (")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -17,6 +17,8 @@ from screenbook.figures.palette import (
     ROLE_COLOURS,
     ROLE_NAMES,
     VERMILLION,
+    condition_colours,
+    plate_names,
     style,
 )
 
@@ -39,7 +41,8 @@ _REFERENCE_MARKS = (
 
 def breakdown_bars(
     tables: Mapping[str, pd.DataFrame],
-    colours: Mapping[str, str],
+    healthy: Sequence[str],
+    diseased: Sequence[str],
     *,
     title: str,
     subtitle: str = "",
@@ -50,26 +53,31 @@ def breakdown_bars(
     ----------
     tables : mapping of str to DataFrame
         Panel name to the result of :func:`screenbook.profiles.design.breakdown`.
-    colours : mapping of str to str
-        Colour of a value, where it has one of its own.
+    healthy, diseased : sequence of str
+        Conditions by role, which decides their colour.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
     n_rows = math.ceil(len(tables) / 2)
-    longest = max(len(table) for table in tables.values())
+    values = {value for table in tables.values() for value in table["value"]}
+    colours = _value_colours(values, healthy, diseased)
+    lengths = [len(table) for table in tables.values()]
+    bars = [max(lengths[i : i + 2]) for i in range(0, len(lengths), 2)]  # of each row of panels
+    height = 24 * sum(bars) + 75 * n_rows
     fig = make_subplots(
         n_rows,
         2,
         subplot_titles=list(tables),
         horizontal_spacing=0.2,
-        vertical_spacing=0.34 / n_rows,
+        vertical_spacing=65 / height,
+        row_heights=bars,
     )
     for i, table in enumerate(tables.values()):
         shown = table.iloc[::-1]  # the first value on top
         fig.add_bar(
             orientation="h",
             x=shown["wells"],
-            y=shown["value"],
+            y=[ROLE_NAMES.get(value, value) for value in shown["value"]],
             marker_color=[colours.get(value, BLUE) for value in shown["value"]],
             text=[f"{n:,}" for n in shown["wells"]],
             textposition="outside",
@@ -81,9 +89,10 @@ def breakdown_bars(
             row=i // 2 + 1,
             col=i % 2 + 1,
         )
-    style(fig, title=title, subtitle=subtitle, height=n_rows * (90 + 26 * longest))
+    style(fig, title=title, subtitle=subtitle, height=height + 90)
     fig.update_xaxes(rangemode="tozero", nticks=5)
     fig.update_xaxes(title_text="wells", row=n_rows)
+    fig.update_traces(width=0.7)
     fig.update_yaxes(type="category", showgrid=False)
     return fig
 
@@ -99,7 +108,7 @@ def plate_composition(plates: pd.DataFrame, *, title: str, subtitle: str = "") -
         See :func:`screenbook.figures.palette.style`.
     """
     fig = go.Figure()
-    names = plates["batch"].tolist()
+    names = list(plate_names(plates["batch"]).values())
     for role, colour in ROLE_COLOURS.items():
         if f"n_{role}" not in plates:
             continue
@@ -206,8 +215,9 @@ def listing_chances(chances: pd.DataFrame, *, title: str, subtitle: str = "") ->
     return fig.update_yaxes(title_text="listed, share of blind draws", col=1)
 
 
-def value_colours(conditions: Mapping[str, str], classes: Mapping[str, str]) -> dict[str, str]:
-    """Choose colours for :func:`breakdown_bars`: conditions, roles, other classes."""
-    roles = {ROLE_NAMES[role]: colour for role, colour in ROLE_COLOURS.items()}
-    blank = {"(blank)": ROLE_COLOURS["blank"], "(untreated)": GREY}
-    return {**classes, **roles, **conditions, **blank}
+def _value_colours(
+    values: Iterable[str], healthy: Sequence[str], diseased: Sequence[str]
+) -> dict[str, str]:
+    """Colours of conditions and roles; all else has none of its own."""
+    named = condition_colours([v for v in values if v in (*healthy, *diseased)], healthy, diseased)
+    return {**ROLE_COLOURS, **named, "(blank)": ROLE_COLOURS["blank"], "(untreated)": GREY}

@@ -108,6 +108,12 @@ def class_colours(values: Iterable[str]) -> dict[str, str]:
     return {v: OKABE_ITO[i % len(OKABE_ITO)] for i, v in enumerate(sorted(set(values)))}
 
 
+def plate_names(batches: Iterable[str]) -> dict[str, str]:
+    """Short names of plates for ticks: without the experiment, where that leaves them unique."""
+    short = {str(batch): str(batch).rpartition("/")[2] for batch in batches}
+    return short if len(set(short.values())) == len(short) else {batch: batch for batch in short}
+
+
 def shade(colour: str, alpha: float) -> str:
     """``#RRGGBB`` as an ``rgba(...)`` of opacity `alpha`, for bands and fills."""
     red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
@@ -125,6 +131,7 @@ def base_template() -> go.layout.Template:
         "ticks": "outside",
         "tickcolor": "rgba(128,128,128,0.6)",
         "title": {"standoff": 8},
+        "separatethousands": True,
         "automargin": True,
     }
     return go.layout.Template(

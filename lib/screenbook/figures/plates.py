@@ -153,7 +153,8 @@ def position_effect_bars(
     """
     cell_types = list(dict.fromkeys(effects["cell_type"]))
     kinds = list(dict.fromkeys(effects["among"]))
-    names = [f"{cell_type}: {kind}" for kind in kinds for cell_type in cell_types]
+    wells = {"all": "all wells", "controls": "control wells"}
+    names = [f"{cell_type}, {wells[kind]}" for kind in kinds for cell_type in cell_types]
     fig = make_subplots(
         len(kinds),
         len(cell_types),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -17,9 +17,18 @@ from screenbook.figures.palette import (
     ROLE_SYMBOLS,
     VERDICT_COLOURS,
     VERDICT_SYMBOLS,
+    plate_names,
     shade,
     style,
 )
+
+_MEASURES = {
+    "auc": "AUC",
+    "relative_gap": "gap / usual",
+    "spread": "spread / usual",
+    "z_prime": "robust Z′",
+    "ssmd": "robust SSMD",
+}
 
 
 def scores_by_plate(
@@ -103,7 +112,7 @@ def scores_by_plate(
 
 def plate_verdicts(
     quality: pd.DataFrame,
-    measures: Sequence[tuple[str, str, float | None]],
+    limits: Mapping[str, float],
     *,
     title: str,
     subtitle: str = "",
@@ -113,17 +122,18 @@ def plate_verdicts(
     Parameters
     ----------
     quality : DataFrame
-        From :func:`screenbook.profiles.quality.judge_plates`; a measure ``m`` with columns
-        ``m_low`` and ``m_high`` gets an interval.
-    measures : sequence of (column, title, reference)
-        Panels from left to right; a dashed line at the reference, if there is one.
+        From :func:`screenbook.profiles.quality.judge_plates`; a measure that no plate has gets
+        no panel, and one with ``<measure>_low`` and ``<measure>_high`` an interval.
+    limits : mapping of str to float
+        Where a measure's dashed line stands, by its column.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
-    fig = make_subplots(
-        1, len(measures), shared_yaxes=True, subplot_titles=[name for _, name, _ in measures]
-    )
-    for panel, (measure, _, reference) in enumerate(measures, start=1):
+    measures = [measure for measure in _MEASURES if quality[measure].notna().any()]
+    names = plate_names(quality["batch"])
+    panels = [_MEASURES[measure] for measure in measures]
+    fig = make_subplots(1, len(measures), shared_yaxes=True, subplot_titles=panels)
+    for panel, measure in enumerate(measures, start=1):
         for verdict, colour in VERDICT_COLOURS.items():
             some = quality[quality["verdict"] == verdict]
             if some.empty:
@@ -142,7 +152,7 @@ def plate_verdicts(
                 showlegend=panel == 1,
                 mode="markers",
                 x=some[measure],
-                y=some["batch"],
+                y=[names[batch] for batch in some["batch"]],
                 error_x=interval,
                 marker={"color": colour, "symbol": VERDICT_SYMBOLS[verdict], "size": 9},
                 customdata=some[["reason"]],
@@ -150,14 +160,14 @@ def plate_verdicts(
                 row=1,
                 col=panel,
             )
-        if reference is not None:
+        if measure in limits:
             line = {"color": REFERENCE, "dash": "dash", "width": 1.5}
-            fig.add_vline(x=reference, line=line, row=1, col=panel)
+            fig.add_vline(x=limits[measure], line=line, row=1, col=panel)
     style(fig, title=title, subtitle=subtitle, height=110 + 17 * len(quality))
     fig.update_yaxes(
         type="category",
         categoryorder="array",
-        categoryarray=quality["batch"].tolist()[::-1],
+        categoryarray=[names[batch] for batch in quality["batch"]][::-1],
         dtick=1,
         tickfont={"size": 11},
     )
@@ -271,12 +281,14 @@ def _cell_type_panels(quality: pd.DataFrame) -> go.Figure:
 
 
 def _plate_ticks(fig: go.Figure, quality: pd.DataFrame, places: dict[str, int]) -> None:
+    names = plate_names(quality["batch"])
+    crowded = len(quality) > 30
     for panel, (_, plates) in enumerate(quality.groupby("cell_type", sort=False), start=1):
         fig.update_xaxes(
             tickvals=[places[batch] for batch in plates["batch"]],
-            ticktext=plates["batch"].tolist(),
-            tickangle=-60,
-            tickfont={"size": 11},
+            ticktext=[names[batch] for batch in plates["batch"]],
+            tickangle=-90 if crowded else -60,
+            tickfont={"size": 9 if crowded else 11},
             range=[
                 min(places[b] for b in plates["batch"]) - 0.6,
                 max(places[b] for b in plates["batch"]) + 0.6,

@@ -15,8 +15,18 @@ from screenbook.blocks import Array, row_blocks
 
 BLANK = "(blank)"
 """How tables show an empty text."""
+OFTEN = 1.5
+"""Times the median number of wells above which a compound counts as often tried."""
 UNTREATED = "(untreated)"
 """How tables show the concentration of a well without a compound."""
+
+_BREAKDOWNS = {
+    "disease_condition": "disease condition",
+    "role": "role in the analysis",
+    "cell_type": "cell type",
+    "experiment": "experiment",
+    "treatment_conc": "dose, µM",
+}
 
 COMPOUND_COLUMNS = {
     "cell_type": "cell type",
@@ -68,6 +78,29 @@ def breakdown(wells: pd.DataFrame, column: str) -> pd.DataFrame:
             "share": counts["size"].to_numpy() / max(len(wells), 1),
         }
     )
+
+
+def breakdowns(wells: pd.DataFrame, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Apply :func:`breakdown` to every column of the metadata that says something.
+
+    Parameters
+    ----------
+    wells : DataFrame
+        Metadata of the wells.
+    rows : DataFrame
+        Metadata of the sites; their ``site`` is counted if there are sites.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Name of the column, for readers, to its table; a column that is blank throughout (the
+        condition, in a screen without a disease) is left out.
+    """
+    shown = [column for column in _BREAKDOWNS if wells[column].astype(str).ne("").any()]
+    tables = {_BREAKDOWNS[column]: breakdown(wells, column) for column in shown}
+    if (rows["site"] > 0).any():
+        tables["site within the well"] = breakdown(rows.assign(n_sites=1), "site")
+    return tables
 
 
 def plate_counts(wells: pd.DataFrame) -> pd.DataFrame:
@@ -209,8 +242,9 @@ def blind_listing(
     Returns
     -------
     DataFrame, length of `compounds`
-        ``cell_type compound reference wells expected probability`` and ``fair``, the chance
-        that every compound of the cell type would have if all had equally many wells.
+        ``cell_type compound reference wells expected probability``; ``fair``, the chance that
+        every compound of the cell type would have if all had equally many wells; ``often``,
+        whether it has more than `OFTEN` times the median number of wells.
     """
     tables = []
     for _, mine in compounds.groupby("cell_type", sort=False):
@@ -218,7 +252,9 @@ def blind_listing(
         drawn = chance_of_listing(mine["wells"], top=top, listed=listed, n_draws=n_draws, seed=seed)
         fair = min(listed / len(mine), 1.0)
         tables.append(mine[["cell_type", "compound", "reference"]].join(drawn).assign(fair=fair))
-    return pd.concat(tables)
+    out = pd.concat(tables)
+    typical = out.groupby("cell_type")["wells"].transform("median")
+    return out.assign(often=out["wells"] > OFTEN * typical)
 
 
 def missing(wells: pd.DataFrame, X: np.ndarray, controls: Sequence[str]) -> pd.DataFrame:
@@ -270,6 +306,24 @@ def missing(wells: pd.DataFrame, X: np.ndarray, controls: Sequence[str]) -> pd.D
     out = pd.DataFrame(rows, columns=["what", "n", "of"]).astype({"n": int, "of": int})
     out["share"] = out["n"] / out["of"].clip(lower=1)
     return out
+
+
+def repeated(rows: pd.DataFrame, X: Array) -> pd.DataFrame:
+    """Count rows that are there twice, in the form of :func:`missing`.
+
+    Parameters
+    ----------
+    rows : DataFrame, shape (n, ...)
+        Metadata of the sites, or of the wells of a screen without sites.
+    X : ndarray or dask.array.Array, shape (n, n_features)
+        Their profiles.
+    """
+    found = {
+        "rows whose place on the plate another row claims": len(repeated_addresses(rows)),
+        "rows whose features agree with another's in every bit": (repeated_profiles(X) >= 0).sum(),
+    }
+    table = [(what, int(n), len(rows), n / len(rows)) for what, n in found.items()]
+    return pd.DataFrame(table, columns=["what", "n", "of", "share"])
 
 
 def repeated_addresses(rows: pd.DataFrame) -> pd.DataFrame:

@@ -11,6 +11,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from screenbook.blocks import Array
+from screenbook.profiles.plate_space import PlateSpace
+from screenbook.profiles.sites import well_codes
+
 KINDS = {
     "": "unremarkable",
     "outlier": "far from its kind and from its replicates; its sites agree",
@@ -57,7 +61,7 @@ def find_outliers(
     Returns
     -------
     DataFrame, indexed as `wells`
-        See :func:`judge_wells`.
+        See :func:`judge_wells`; and ``flagged``, whether the kind is one of :data:`FLAGGED`.
     """
     white = whiten_bulk(points, wells["cell_type"].astype(str).to_numpy())
     cell_type = wells["cell_type"].astype(str).to_numpy()
@@ -65,6 +69,7 @@ def find_outliers(
     far = robust_z(role_distance(white, wells), kind)
     alone = robust_z(replicate_distance(white, wells), cell_type)
     judged = judge_wells(far, alone, robust_z(spread, cell_type), threshold)
+    judged["flagged"] = judged["kind"].isin(FLAGGED)
     return judged.set_axis(wells.index)
 
 
@@ -77,6 +82,24 @@ def whiten_bulk(points: np.ndarray, groups: np.ndarray) -> np.ndarray:
     offset = frame - frame.groupby(groups).transform("median")
     spread = 1.4826 * offset.abs().groupby(groups).transform("median")
     return (offset / spread.where(spread > 0, 1.0)).to_numpy()
+
+
+def thin_out(judged: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """Keep all remarkable wells and a random choice of the others, for a picture.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        With ``kind``.
+    most : int
+        Unremarkable wells kept at most.
+    seed : int
+        Of the choice.
+    """
+    plain = np.flatnonzero((judged["kind"] == "").to_numpy())
+    if len(plain) > most:
+        plain = np.random.default_rng(seed).choice(plain, most, replace=False)
+    return judged.iloc[np.sort(np.r_[plain, np.flatnonzero((judged["kind"] != "").to_numpy())])]
 
 
 def role_distance(points: np.ndarray, wells: pd.DataFrame) -> np.ndarray:
@@ -156,6 +179,29 @@ def site_spread(site_points: np.ndarray, well_of_site: np.ndarray, site: np.ndar
     counts = np.bincount(well_of_site).astype(float)
     counts[counts < 2] = np.nan
     return np.sqrt(np.bincount(well_of_site, weights=square) / (counts - 1))
+
+
+def screen_site_spread(space: PlateSpace, X: Array, rows: pd.DataFrame) -> np.ndarray:
+    """Apply :func:`site_spread` to a whole screen, on the axes of its wells.
+
+    Parameters
+    ----------
+    space : PlateSpace
+        Axes, fitted to the wells.
+    X : ndarray or dask.array.Array, shape (n, n_features)
+        Profiles of the sites; of the wells, in a screen without sites.
+    rows : DataFrame, shape (n, ...)
+        Their metadata: ``cell_type batch well site``.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_wells,)
+        Wells in the order of their first site; NaN throughout if there are no sites.
+    """
+    wells, site = well_codes(rows), rows["site"].to_numpy()
+    if not (site > 0).any():
+        return np.full(len(rows), np.nan)
+    return site_spread(space.points(X, rows), wells, site)
 
 
 def robust_z(distance: np.ndarray, groups: np.ndarray) -> np.ndarray:

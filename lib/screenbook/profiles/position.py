@@ -83,6 +83,49 @@ def is_edge(row: np.ndarray, column: np.ndarray) -> np.ndarray:
     )
 
 
+def screen_position_effects(
+    scores: pd.DataFrame,
+    wells: pd.DataFrame,
+    controls: Sequence[str],
+    *,
+    pooled: Sequence[str],
+    n_permutations: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Apply :func:`position_effects` to each cell type: to all its wells, and to controls alone.
+
+    Among all wells a row may owe its mean to the compounds that stand in it; among controls it
+    cannot. Plates of one layout are averaged for the first test and not for the second.
+
+    Parameters
+    ----------
+    scores, wells, pooled, n_permutations, seed
+        As in :func:`position_effects`; `wells` has ``cell_type`` too.
+    controls : sequence of str
+        Roles of the control wells.
+
+    Returns
+    -------
+    DataFrame
+        See :data:`EFFECT_COLUMNS`.
+    """
+    control = wells["role"].astype(str).isin(controls).to_numpy()
+    tables = []
+    for cell_type in dict.fromkeys(wells["cell_type"]):
+        mine = (wells["cell_type"] == cell_type).to_numpy()
+        for among, chosen in (("all", mine), ("controls", mine & control)):
+            found = position_effects(
+                scores[chosen],
+                wells[chosen],
+                pooled=pooled,
+                average_layouts=among == "all",
+                n_permutations=n_permutations,
+                seed=seed,
+            )
+            tables.append(found.assign(cell_type=cell_type, among=among))
+    return pd.concat(tables, ignore_index=True)[list(EFFECT_COLUMNS)]
+
+
 def position_effects(
     scores: pd.DataFrame,
     wells: pd.DataFrame,
@@ -224,6 +267,12 @@ def control_places(wells: pd.DataFrame, roles: Sequence[str]) -> dict[str, pd.Da
             share = plates.reindex(used, fill_value=0) / placed["batch"].nunique()
             out[role] = share.rename("share").reset_index()
     return out
+
+
+def position_maps(score: np.ndarray, wells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Apply :func:`position_map` to each cell type."""
+    indices = wells.groupby("cell_type", observed=True, sort=False).indices
+    return {str(c): position_map(score[i], wells.iloc[i]) for c, i in indices.items()}
 
 
 def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from screenbook.profiles.position import plate_gradients
+
 MAD_TO_SD = 1.4826
 """Median absolute deviation to standard deviation, for a normal distribution."""
 
@@ -128,6 +130,34 @@ def auc_interval(
     return auc, float(lower), float(upper)
 
 
+def assess_plates(
+    score: np.ndarray,
+    wells: pd.DataFrame,
+    rules: PlateRules,
+    *,
+    has_disease: bool,
+    n_boot: int = 1000,
+    seed: int,
+) -> pd.DataFrame:
+    """Measure and judge every plate: quality, tilt, verdict and reason.
+
+    Parameters
+    ----------
+    score, wells, has_disease, n_boot, seed
+        As in :func:`plate_quality`.
+    rules : PlateRules
+        As in :func:`judge_plates`.
+
+    Returns
+    -------
+    DataFrame
+        One row per plate; see :data:`PLATE_COLUMNS`.
+    """
+    measured = plate_quality(score, wells, has_disease=has_disease, n_boot=n_boot, seed=seed)
+    measured = measured.merge(plate_gradients(score, wells), on="batch", how="left")
+    return judge_plates(measured, rules, has_disease=has_disease)[list(PLATE_COLUMNS)]
+
+
 def plate_quality(
     scores: np.ndarray, wells: pd.DataFrame, *, has_disease: bool, n_boot: int, seed: int
 ) -> pd.DataFrame:
@@ -214,19 +244,31 @@ def mean_auc(quality: pd.DataFrame, *, n_boot: int, seed: int) -> pd.DataFrame:
     -------
     DataFrame
         One row per cell type: ``cell_type``, ``plates``, ``auc``, ``auc_low`` and ``auc_high``
-        (95 % bootstrap over plates; with one or two plates the widest plate interval).
+        (95 % bootstrap over plates; with one or two plates the widest plate interval; where no
+        plate has a well out of order, the bound of :func:`auc_interval` for all of them).
     """
     rng = np.random.default_rng(seed)
     rows = []
     for cell_type, plates in quality.dropna(subset="auc").groupby("cell_type", sort=True):
         auc = plates["auc"].to_numpy()
-        if len(auc) > 2:
+        if (auc == 1).all():
+            low = 0.025 ** (1 / plates[["n_low", "n_high"]].min(axis=1).sum())
+            high = 1.0
+        elif len(auc) > 2:
             drawn = auc[rng.integers(len(auc), size=(n_boot, len(auc)))].mean(axis=1)
             low, high = np.quantile(drawn, [0.025, 0.975])
         else:
             low, high = plates["auc_low"].min(), plates["auc_high"].max()
         rows.append((cell_type, len(auc), auc.mean(), low, high))
     return pd.DataFrame(rows, columns=["cell_type", "plates", "auc", "auc_low", "auc_high"])
+
+
+def auc_in_words(separation: pd.DataFrame) -> str:
+    """Read the result of :func:`mean_auc` aloud: ``renal 0.95 (0.92 to 0.97, 18 plates)``."""
+    form = "{} {:.3f} ({:.3f} to {:.3f}, {} plates)".format
+    return "; ".join(
+        form(r.cell_type, r.auc, r.auc_low, r.auc_high, r.plates) for r in separation.itertuples()
+    )
 
 
 def _compare(

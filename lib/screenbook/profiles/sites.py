@@ -6,6 +6,7 @@ its sites. Whole plates are held out, so that no well is on both sides.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ import pandas as pd
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.model_selection import GroupKFold
-from sklearn.pipeline import make_pipeline
+
+from screenbook.blocks import Array
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,37 @@ def pick_complete_wells(sites: pd.DataFrame, n_wells: int, seed: int) -> np.ndar
     return np.flatnonzero(np.isin(well, chosen))
 
 
+def predict_sites(
+    X: Array, sites: pd.DataFrame, *, n_wells: int, seed: int
+) -> dict[str, SitePrediction]:
+    """Apply :func:`predict_site` to a random choice of complete wells of each cell type.
+
+    Parameters
+    ----------
+    X : ndarray or dask.array.Array, shape (n_sites, n_features)
+        Profiles of all sites; only those of the chosen wells are read.
+    sites : DataFrame, shape (n_sites, ...)
+        Their metadata: ``cell_type batch well site``.
+    n_wells : int
+        Wells chosen of each cell type.
+    seed : int
+        Of the choice, and of :func:`predict_site`.
+
+    Returns
+    -------
+    dict of str to SitePrediction
+        Without the cell types that have no complete well with several sites, or one plate.
+    """
+    told = {}
+    for cell_type in dict.fromkeys(sites["cell_type"]):
+        mine = np.flatnonzero(sites["cell_type"] == cell_type)
+        rows = mine[pick_complete_wells(sites.iloc[mine], n_wells, seed)]
+        chosen = sites.iloc[rows]
+        if len(set(chosen["batch"])) > 1:
+            told[str(cell_type)] = predict_site(np.asarray(X[rows]), chosen, seed=seed)
+    return told
+
+
 def predict_site(
     X: np.ndarray,
     sites: pd.DataFrame,
@@ -132,12 +165,13 @@ def predict_site(
     within = (X - sums).astype(np.float32)
 
     positions = np.unique(site)
-    predicted = _out_of_fold(within, site, plates, n_components, n_splits)
+    folds = list(_folds(within, plates, n_components, n_splits))
+    predicted = _out_of_fold(folds, site)
     right = predicted == site
     rng = np.random.default_rng(seed)
     low, high = _plate_interval(right, plates, n_boot, rng)
     null = [
-        np.mean(_out_of_fold(within, shuffled, plates, n_components, n_splits) == shuffled)
+        np.mean(_out_of_fold(folds, shuffled) == shuffled)
         for shuffled in (_shuffle_within(site, wells, rng) for _ in range(n_null))
     ]
     confusion = pd.crosstab(site, predicted, normalize="index")
@@ -156,18 +190,28 @@ def predict_site(
     )
 
 
-def _out_of_fold(
-    X: np.ndarray, site: np.ndarray, plates: np.ndarray, n_components: int, n_splits: int
-) -> np.ndarray:
-    predicted = np.empty_like(site)
+_Fold = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def told_in_words(told: Mapping[str, SitePrediction]) -> str:
+    """Read the result of :func:`predict_sites` aloud, one part for each cell type."""
+    form = "{} {:.1%} right ({:.1%} to {:.1%}; {:,} wells, {} plates)".format
+    return "; ".join(form(c, t.accuracy, t.low, t.high, t.wells, t.plates) for c, t in told.items())
+
+
+def _folds(X: np.ndarray, plates: np.ndarray, n_components: int, n_splits: int) -> Iterator[_Fold]:
+    """Whole plates held out: rows to fit on, rows to predict, components of all rows."""
     folds = GroupKFold(n_splits=min(n_splits, len(np.unique(plates))))
-    for train, test in folds.split(X, site, plates):
+    for train, test in folds.split(X, groups=plates):
         k = min(n_components, X.shape[1], len(train) - 1)
-        model = make_pipeline(
-            PCA(k, svd_solver="covariance_eigh"),
-            LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
-        )
-        predicted[test] = model.fit(X[train], site[train]).predict(X[test])
+        yield train, test, PCA(k, svd_solver="covariance_eigh").fit(X[train]).transform(X)
+
+
+def _out_of_fold(folds: Sequence[_Fold], site: np.ndarray) -> np.ndarray:
+    predicted = np.empty_like(site)
+    for train, test, Z in folds:
+        model = LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto")
+        predicted[test] = model.fit(Z[train], site[train]).predict(Z[test])
     return predicted
 
 
