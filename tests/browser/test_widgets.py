@@ -3,6 +3,7 @@
 import csv
 
 import pytest
+from machine import CHROMIUM
 from test_pages import blank_plots
 
 from sample_reports import ALIAS, COMPOUNDS, HOSTILE, hit_table, wells
@@ -323,6 +324,28 @@ def test_figures_are_drawn_only_when_they_are_near(new_tab, sample_folder):
     page.locator("#figure-4").scroll_into_view_if_needed()
     page.wait_for_selector("#figure-4 .plot[data-drawn]")
     assert page.locator("#figure-4 .preview").count() == 0
+
+
+def test_without_webgl_points_are_drawn_as_svg_while_they_are_few(chromium, sample_folder):
+    browser = chromium.browser_type.launch(
+        executable_path=CHROMIUM, args=["--no-sandbox", "--disable-3d-apis"]
+    )
+    page = browser.new_page()
+    page.goto((sample_folder / "03_map_wells.html").resolve().as_uri())
+    page.evaluate("screenbook.drawAll()")
+    assert page.locator("#figure-1 .scatterlayer .point").count() == len(wells())
+    assert blank_plots(page) == []
+    source = (sample_folder / "03_map_wells.html").read_text("utf-8")
+    deep = sample_folder / "deep.html"
+    deep.write_text(source.replace('"scattergl"', '"scatter3d"'), encoding="utf-8")
+    try:
+        page.goto(deep.resolve().as_uri())
+        page.evaluate("screenbook.drawAll()")
+        assert "no WebGL" in page.inner_text("#figure-1 .plot")
+        assert page.is_visible("#figure-1 .preview")
+    finally:
+        deep.unlink()
+        browser.close()
 
 
 def test_contents_lead_to_their_sections(page):

@@ -73,6 +73,27 @@
     };
   }
 
+  /* Some remote desktops have no WebGL: there, points are drawn as SVG while they are few. */
+
+  const MOST_AS_SVG = 20_000;
+
+  const webgl = (() => {
+    try {
+      return Boolean(document.createElement("canvas").getContext("webgl"));
+    } catch {
+      return false;
+    }
+  })();
+
+  function withoutWebgl(data) {
+    const points = data.reduce((n, trace) => n + (trace.x ? trace.x.length : 0), 0);
+    const drawable = data.every((trace) => !/gl$|3d$|splom|parcoords/.test(trace.type || "")
+      || (trace.type === "scattergl" && points <= MOST_AS_SVG));
+    return drawable
+      ? data.map((trace) => trace.type === "scattergl" ? { ...trace, type: "scatter" } : trace)
+      : null;
+  }
+
   /** The compound of each point of a trace, or null if it does not follow the convention. */
   function compoundNames(trace) {
     if (trace.meta !== "compound" || !trace.customdata) return null;
@@ -110,6 +131,8 @@
       if (this.drawing) return this.drawing;
       const { data, layout } = this.content;
       const preview = one(".preview", this.plot);
+      const traces = webgl ? data : withoutWebgl(data);
+      if (!traces) return this.leavePreview();
       // A group and no picture: plotly's buttons inside can be reached by keyboard.
       const chart = screenbook.element("div", {
         class: "chart", role: "group", "aria-label": "Chart", "aria-describedby": this.id + "-caption" });
@@ -137,13 +160,21 @@
         toImageButtonOptions: { format: "svg", filename: this.id },
       };
       preview.style.position = "absolute";
-      const plotted = Plotly.newPlot(chart, data, shown, settings);
+      const plotted = Plotly.newPlot(chart, traces, shown, settings);
       this.drawing = plotted.then(() => narrow && Plotly.relayout(chart, narrow)).then(() => {
         preview.remove();
         this.plot.dataset.drawn = "true";
         chart.on("plotly_click", (event) => this.pick(event.points[0]));
         if (compounds.selected.size) this.highlight();
       });
+      return this.drawing;
+    }
+
+    leavePreview() {
+      this.plot.append(screenbook.element("p", { class: "rows" },
+        "This browser has no WebGL, so the figure stays a picture of its marks, without axes."));
+      this.plot.dataset.drawn = "preview";
+      this.drawing = Promise.resolve();
       return this.drawing;
     }
 
