@@ -39,9 +39,7 @@ def array(request, X, monkeypatch):
     elif request.param == "cluster":
         running = request.getfixturevalue("cluster")
         monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", running.scheduler_address)
-        with client() as connected:
-            assert isinstance(connected, Client)
-            yield da.from_array(X, chunks=(113, -1))
+        yield da.from_array(X, chunks=(113, -1))
     else:
         with dask.config.set(scheduler="threads"):
             yield da.from_array(X, chunks=(113, -1 if request.param == "threads" else 3))
@@ -104,6 +102,15 @@ def test_no_rows():
     X = np.empty((0, 3), dtype=np.float32)
     assert group_sums(X, np.empty(0, dtype=int), 2).tolist() == [[0, 0, 0]] * 2
     assert project(X, np.eye(3), np.zeros(3)).shape == (0, 3)
+
+
+def test_work_goes_to_the_cluster_that_is_named(cluster, monkeypatch, X):
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", cluster.scheduler_address)
+    with client() as connected:
+        assert isinstance(connected, Client)
+    before = cluster.scheduler.transition_counter
+    column_moments(da.from_array(X, chunks=(113, -1)))
+    assert cluster.scheduler.transition_counter > before
 
 
 def test_without_an_address_there_is_no_cluster(monkeypatch):

@@ -1,8 +1,9 @@
 """Reductions that touch every row, written once over row blocks.
 
 Each is a partial result per block and an associative way to join two of them, so the same
-lines run on a NumPy array in memory, on a Dask array with Dask's threads, and on a cluster
-(:func:`client`). The answer is always a NumPy array; sums are kept in float64.
+lines run on a NumPy array in memory, on a Dask array with Dask's threads, and on the cluster
+that ``DASK_SCHEDULER_ADDRESS`` names (:func:`client`). The answer is always a NumPy array;
+sums are kept in float64.
 """
 
 from __future__ import annotations
@@ -155,7 +156,8 @@ def project(X: Array, components: np.ndarray, mean: np.ndarray) -> np.ndarray:
     if isinstance(X, da.Array):
         X = X.rechunk({1: -1})
         lazy = X.map_blocks(coordinates, chunks=(X.chunks[0], (axes.shape[1],)), dtype=np.float32)
-        return lazy.compute()
+        with client():
+            return lazy.compute()
     out = np.empty((X.shape[0], axes.shape[1]), dtype=np.float32)
     for rows, block in row_blocks(X):
         out[rows] = coordinates(block)
@@ -225,7 +227,8 @@ def _reduce(
     lazy_partial, lazy_join = dask.delayed(partial, pure=False), dask.delayed(join, pure=False)
     blocks = zip(_row_slices(X, None), X.to_delayed().ravel(), strict=True)
     parts = (lazy_partial(block, *(a[rows] for a in along)) for rows, block in blocks)
-    return _join_all(parts, lazy_join).compute()
+    with client():
+        return _join_all(parts, lazy_join).compute()
 
 
 def _join_all(parts: Iterable[Any], join: Callable[[Any, Any], Any]) -> Any:

@@ -22,13 +22,13 @@ _RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*(@[A-Za-z0-9][A-Za-z0-9_.,-]*)?")
 
 
 def root() -> Path:
-    """The checkout: ``$SCREENBOOK_HOME`` if set, else the folder that holds ``lib/``."""
+    """Give the checkout: ``$SCREENBOOK_HOME`` if set, else the folder that holds ``lib/``."""
     home = os.environ.get("SCREENBOOK_HOME")
     return Path(home).resolve() if home else Path(__file__).resolve().parents[2]
 
 
 def base_run(run: str) -> str:
-    """The run that a variant belongs to (``simulated@k30`` gives ``simulated``).
+    """Name the run that a variant belongs to (``simulated@k30`` gives ``simulated``).
 
     Raises
     ------
@@ -44,18 +44,18 @@ def base_run(run: str) -> str:
 
 
 def params_file(run: str) -> Path:
-    """The YAML file that defines a run; variants share the file of their run."""
+    """Give the YAML file that defines a run; variants share the file of their run."""
     return root() / "params" / f"{base_run(run)}.yml"
 
 
 def build_dir(run: str) -> Path:
-    """Folder of intermediates: screens, executed notebooks, truth tables."""
+    """Give the folder of intermediates: screens, executed notebooks, truth tables."""
     base_run(run)
     return root() / "build" / run
 
 
 def reports_dir(run: str) -> Path:
-    """Folder of what people read: HTML reports, their sidecars and ``tables/``."""
+    """Give the folder of what people read: HTML reports, their sidecars and ``tables/``."""
     base_run(run)
     return root() / "reports" / run
 
