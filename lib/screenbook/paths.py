@@ -96,6 +96,11 @@ def replacing(target: Path) -> Iterator[Path]:
     ------
     Path
         A path that does not exist yet, on the same file system as `target`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the body wrote nothing there.
     """
     target = Path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -103,6 +108,8 @@ def replacing(target: Path) -> Iterator[Path]:
     try:
         part = scratch / target.name
         yield part
+        if not part.exists():
+            raise FileNotFoundError(f"nothing was written in place of {target}")
         if target.is_dir() and not target.is_symlink():
             # A folder cannot be replaced in one step: move the old one aside first.
             target.rename(scratch / "old")
