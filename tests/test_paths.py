@@ -57,10 +57,14 @@ def test_what_is_missing_is_named_with_the_command_that_makes_it(home):
 def test_a_file_is_replaced_only_when_the_new_one_is_whole(tmp_path):
     target = tmp_path / "table.tsv"
     target.write_text("good")
-    with pytest.raises(RuntimeError), paths.replacing(target) as part:
-        part.write_text("half")
-        assert target.read_text() == "good"
-        raise RuntimeError
+
+    def stop_halfway():
+        with paths.replacing(target) as part:
+            part.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        stop_halfway()
     assert target.read_text() == "good"
     with paths.replacing(target) as part:
         part.write_text("new")
