@@ -181,7 +181,7 @@ test: $(READY_TO_TEST) ## the whole check: lint, format, types, tests
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 	$(PY) -m pytest
-	@command -v chromium chromium-browser google-chrome >/dev/null || \
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "The browser tests were skipped: they need Chromium (Debian: apt-get install chromium)"
 
 bench: $(READY_TO_TEST) ## measure speed and memory (tests/benchmarks)

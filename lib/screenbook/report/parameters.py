@@ -273,7 +273,7 @@ def given_parameters(
             taken = {name for takes in notebooks.values() for name in takes} - {_GIVEN_BY_DRIVER}
             raise InputError(
                 f"{origin}, common: no notebook takes {str(key)!r}{did_you_mean(str(key), taken)}; "
-                f"they take {listing(sorted(taken), 20)}"
+                f"they take {listing(sorted(taken), 20) or 'none'}"
             )
     return {
         name: _checked({k: v for k, v in common.items() if k in takes}, takes, name, origin)
