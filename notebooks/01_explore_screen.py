@@ -253,10 +253,10 @@ effects = position.screen_position_effects(
 save_table(effects, run, "positions", position.EFFECT_COLUMNS)
 sure = effects[effects["q"] < 0.05].sort_values("share", ascending=False, kind="stable")
 n_sure, n_tests = (t["among"].value_counts().to_dict() for t in (sure, effects))
-if len(effects):
+maps = position.position_maps(scores[name].to_numpy(), obs)
+if maps:
     title = f"The {name} score over plate positions"
     caption = f"Mean {name} score at every position of the plate, about the mean of plate and role, in standard deviations between wells; one panel for each cell type. Rows, columns or a frame of one colour would be a position effect; the test below says how much of this could be chance."
-    maps = position.position_maps(scores[name].to_numpy(), obs)
     show(plates.position_heatmaps(maps, title=title), caption, wide=True)
 
 # %%

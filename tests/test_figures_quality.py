@@ -63,6 +63,9 @@ def test_without_a_disease_what_is_not_defined_has_no_panel():
     controls = wells[wells["role"] == "vehicle"]
     drawn = scores_by_plate(controls, judged, ["vehicle"], axis="distance", title="t")
     assert len(drawn.data) == 2
+    judged.loc[1, "treated"] = np.nan
+    drawn = scores_by_plate(controls, judged, ["vehicle"], axis="distance", title="t")
+    assert len(drawn.data[0].median) == 4
 
 
 def test_confusion_is_read_row_by_row():

@@ -59,21 +59,20 @@ def scores_by_plate(
     fig = _cell_type_panels(quality)
     places = {batch: i for i, batch in enumerate(quality["batch"])}
     for panel, (cell_type, plates) in enumerate(quality.groupby("cell_type", sort=False)):
-        position = plates["batch"].map(places)
+        boxes = plates.dropna(subset="treated")  # a plate may hold controls alone
         fig.add_box(
             name="treated (5 to 95 %)",
             legendgroup="treated",
             showlegend=panel == 0,
-            x=position + 0.27,
-            q1=plates["treated_25"],
-            median=plates["treated"],
-            q3=plates["treated_75"],
-            lowerfence=plates["treated_5"],
-            upperfence=plates["treated_95"],
+            x=boxes["batch"].map(places) + 0.27,
+            q1=boxes["treated_25"],
+            median=boxes["treated"],
+            q3=boxes["treated_75"],
+            lowerfence=boxes["treated_5"],
+            upperfence=boxes["treated_95"],
             width=0.28,
             line={"color": ROLE_COLOURS["treated"], "width": 1.5},
             fillcolor=shade(ROLE_COLOURS["treated"], 0.25),
-            customdata=plates["batch"],
             row=1,
             col=panel + 1,
         )
@@ -129,7 +128,7 @@ def plate_verdicts(
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
-    measures = [measure for measure in _MEASURES if quality[measure].notna().any()]
+    measures = [m for m in _MEASURES if quality[m].notna().any()] or ["auc"]
     names = plate_names(quality["batch"])
     panels = [_MEASURES[measure] for measure in measures]
     fig = make_subplots(1, len(measures), shared_yaxes=True, subplot_titles=panels)

@@ -140,7 +140,8 @@ def position_effects(
     Parameters
     ----------
     scores : DataFrame, shape (n_wells, n_scores)
-        Scores of the wells of one cell type, NaN where a well has none; names as columns.
+        Scores of the wells of one cell type, NaN where a well has none (it is then left out);
+        names as columns. A score that no well has is not tested.
     wells : DataFrame
         Their metadata: ``batch role row column well compound_key treatment_conc``.
     pooled : sequence of str, optional
@@ -167,6 +168,7 @@ def position_effects(
         ``layouts``.
         Empty where no well has a plate address.
     """
+    scores = scores.loc[:, scores.notna().any()]
     used = (wells["row"].to_numpy() >= 0) & scores.notna().all(axis=1).to_numpy()
     layout = (layout_of if average_layouts else _plate_numbers)(wells[used])
     values, place = _average(scores[used], wells[used], layout)
@@ -270,9 +272,10 @@ def control_places(wells: pd.DataFrame, roles: Sequence[str]) -> dict[str, pd.Da
 
 
 def position_maps(score: np.ndarray, wells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Apply :func:`position_map` to each cell type."""
+    """Apply :func:`position_map` to each cell type that has a placed and scored well."""
     indices = wells.groupby("cell_type", observed=True, sort=False).indices
-    return {str(c): position_map(score[i], wells.iloc[i]) for c, i in indices.items()}
+    maps = {str(c): position_map(score[i], wells.iloc[i]) for c, i in indices.items()}
+    return {cell_type: table for cell_type, table in maps.items() if len(table)}
 
 
 def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
