@@ -154,6 +154,20 @@ def test_trimmed_ends_leave_the_scale_to_the_many():
     assert found.values[99] == pytest.approx(found.low)
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0, 1, ["0", "0.2", "0.4", "0.6", "0.8", "1"]),
+        (0.013, 1.48, ["0.2", "1.4"]),
+        (-7, 930, ["0", "800"]),
+    ],
+)
+def test_ticks_are_round_numbers(low, high, ticks):
+    found = [text for _, text in by_number("x", pd.Series([low, high, 0.5 * (low + high)])).ticks]
+    assert (found[0], found[-1]) == (ticks[0], ticks[-1])
+    assert 3 <= len(found) <= 9
+
+
 def test_constant_or_empty_number_still_has_a_scale():
     for values in ([2.0, 2.0], [np.nan, np.nan]):
         found = by_number("x", pd.Series(values))
@@ -252,6 +266,16 @@ def test_panels_may_hold_different_wells(obs, roles):
     fig = map_figure(panels, obs, colourings, title="t", subtitle="s")
     colours = fig.layout.updatemenus[0].buttons[3].args[0]["marker.color"]
     assert [len(decode(c)) for c in colours[:2]] == [10, 50]
+
+
+def test_panels_are_square_and_hold_all_wells(obs, roles):
+    rng = np.random.default_rng(3)
+    flat = (rng.normal(size=(60, 2)) * [1, 20]).astype("f4")
+    colourings, _ = metadata_colourings(obs, roles)
+    fig = map_figure([Panel("", flat, np.arange(60))], obs, colourings, title="t", subtitle="s")
+    for axis, values in ((fig.layout.xaxis, flat[:, 0]), (fig.layout.yaxis, flat[:, 1])):
+        assert axis.range[0] < values.min() <= values.max() < axis.range[1]
+        assert np.diff(axis.range) == pytest.approx(1.06 * np.ptp(flat[:, 1]), rel=1e-5)
 
 
 def test_narrow_pages_get_panels_one_below_the_other(figure):

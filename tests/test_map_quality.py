@@ -44,6 +44,13 @@ def test_nearest_are_those_of_scikit_learn(cloud):
     assert as_sets(nearest(cloud, 7)) == as_sets(theirs)
 
 
+def test_nearest_come_by_growing_distance(cloud):
+    rows = nearest(cloud, 12)
+    distance = np.linalg.norm(cloud[rows] - cloud[:, None], axis=2)
+    assert (np.diff(distance, axis=1) >= -1e-4).all()
+    assert np.array_equal(rows[:, :5], nearest(cloud, 5))
+
+
 def test_blocks_and_samples_of_queries_change_nothing(cloud, monkeypatch):
     whole = nearest(cloud, 7)
     queries = sample_rows(300, 40, seed=1)
@@ -234,8 +241,8 @@ def test_questions_of_a_screen_are_asked_of_the_right_wells(obs):
     roles = Roles(healthy=("Mock",), diseased=("Active",))
     found = {question.name: question for question in screen_questions(obs, roles)}
     assert list(found) == [
-        "its plate",
-        "its experiment",
+        "its plate, among like controls",
+        "its experiment, among like controls",
         "its control (healthy or diseased), another plate",
         "its plate position, another plate",
         "its compound and dose, another plate",
@@ -243,7 +250,10 @@ def test_questions_of_a_screen_are_asked_of_the_right_wells(obs):
     ]
     space = np.random.default_rng(0).normal(size=(len(obs), 2))
     asked = {n: ask(space, q, 5, n_queries=999, seed=0) for n, q in found.items()}
-    expected = {"its plate": 11 / 47, "its compound and dose, another plate": 3 / 18}
+    expected = {
+        "its plate, among like controls": 2 / 11,
+        "its compound and dose, another plate": 3 / 18,
+    }
     for name, chance in expected.items():
         assert asked[name]["chance"].to_numpy() == pytest.approx(chance)
     controls = obs.loc[asked["its control (healthy or diseased), another plate"]["well"], "role"]
@@ -256,7 +266,7 @@ def test_questions_of_a_screen_are_asked_of_the_right_wells(obs):
 def test_a_screen_without_disease_or_mechanisms_is_not_asked_for_them(obs):
     bare = obs.assign(role=np.where(obs["role"] == "treated", "treated", "vehicle"), moa="")
     names = [question.name for question in screen_questions(bare, Roles(vehicle=("DMSO",)))]
-    assert not any("control" in name or "mechanism" in name for name in names)
+    assert not any("healthy" in name or "mechanism" in name for name in names)
 
 
 def test_sites_are_asked_for_their_own_well(obs):

@@ -16,6 +16,7 @@ from screenbook.errors import InputError
 from screenbook.profiles.map_quality import neighbour_recall
 from screenbook.profiles.nearest import nearest
 from screenbook.profiles.reduce import (
+    count_above_noise,
     count_components,
     map_settings,
     principal_components,
@@ -93,6 +94,25 @@ def test_as_many_components_are_kept_as_hold_the_share():
         4,
     ]
     assert count_components(variance[:2], 10.0, 0.9) == 2
+
+
+def test_components_are_kept_while_wells_vary_more_than_like_controls():
+    rng = np.random.default_rng(6)
+    kind = np.repeat([0, 1, -1], [200, 200, 600])
+    scores = rng.normal(size=(1000, 8))
+    scores[kind < 0, :3] *= 3  # treated wells differ in three directions,
+    scores[kind == 1, 1] += 6  # and the kinds of control in one of them
+    assert count_above_noise(scores, kind, 1.5) == 3
+    assert count_above_noise(scores, kind, 0.5) == 8
+    assert count_above_noise(scores, kind, 99.0) == 2
+    assert count_above_noise(scores, np.full(1000, -1), 1.5) == 8
+    assert count_above_noise(scores[:, :1], kind, 99.0) == 1
+
+
+def test_first_components_are_the_same_components(profiles):
+    whole = principal_components(profiles, most=6, share=1.0)
+    assert np.array_equal(whole.first(2).scores(profiles), whole.scores(profiles)[:, :2])
+    assert whole.first(2).explained.tolist() == whole.explained[:2].tolist()
 
 
 @settings(max_examples=40, deadline=None)

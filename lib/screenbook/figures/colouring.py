@@ -158,12 +158,12 @@ def by_number(name: str, values: pd.Series, *, log: bool = False, trim: float = 
     low, high = np.quantile(numbers[known], [trim, 1 - trim]) if known.any() else (0.0, 1.0)
     high = high if high > low else low + 1.0
     numbers = np.clip(numbers, low, high)
-    at = np.linspace(low, high, 5)
+    at = _round_steps(float(low), float(high))
     whole = np.arange(np.ceil(low - 1e-6), np.floor(high + 1e-6) + 1)
     if log:
         at = whole if len(whole) > 1 else at
     elif not (numbers[known] % 1).any():
-        at = whole[:: -(-len(whole) // 6)]
+        at = whole[:: max(1, -(-len(whole) // 6))]
     ticks = [(float(v), f"{10**v if log else v:.3g}") for v in at]
     foot, colours = low, sample_colorscale(_SCALE, np.linspace(0.08, 0.97, 9))
     scale = list(zip(np.linspace(0, 1, 9).tolist(), colours, strict=True))
@@ -239,6 +239,15 @@ def _colouring(obs: pd.DataFrame, column: str, roles: Roles) -> Colouring:
         colours = condition_colours(values.unique(), roles.healthy, roles.diseased)
         return by_class(name, values, colours=colours)
     return by_class(_MENU.get(column, name), values)
+
+
+def _round_steps(low: float, high: float) -> np.ndarray:
+    """Return three to seven round numbers between two."""
+    rough = (high - low) / 4
+    power = 10.0 ** np.floor(np.log10(rough))
+    step = power * max(m for m in (1, 2, 5) if m * power <= rough)
+    steps = np.arange(np.ceil(low / step - 1e-9), np.floor(high / step + 1e-9) + 1)
+    return steps * step + 0.0  # minus nought is nought
 
 
 def _same_groups(a: np.ndarray, b: np.ndarray) -> bool:

@@ -20,6 +20,7 @@ from screenbook.figures.palette import (
     shade,
     style,
 )
+from screenbook.figures.panels import place_panels
 
 _SPACE_MARKS = (
     (GREY, "circle"),
@@ -45,33 +46,30 @@ def question_figure(
         Conclusion, counts, and the title of the axis.
     """
     fig = go.Figure()
-    n = len(tables)
     questions = list(dict.fromkeys(q for table in tables.values() for q in table["question"]))
     spaces = list(dict.fromkeys(s for table in tables.values() for s in table["space"]))
-    width = (1 - 0.06 * (n - 1)) / n
-    notes = []
-    for number, (name, table) in enumerate(tables.items()):
+    for number, table in enumerate(tables.values()):
         suffix = "" if number == 0 else str(number + 1)
         for trace in _question_traces(table, questions, spaces, first=number == 0):
             fig.add_trace(trace.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}"))
-        left = number * (width + 0.06)
-        axis = {
-            "anchor": f"x{suffix}",
+        rows = {
             "tickvals": list(range(len(questions))),
             "ticktext": [q.replace(", ", ",<br>") for q in questions],
             "range": [len(questions) - 0.5, -0.5],
             "showticklabels": number == 0,
             "zeroline": False,
         }
+        if number:
+            rows["matches"] = "y"
         fig.update_layout(
-            {
-                f"xaxis{suffix}": {"domain": [left, left + width], "range": [0, 1.02], "title": x},
-                f"yaxis{suffix}": axis | ({"matches": "y"} if number else {}),
-            }
+            {f"xaxis{suffix}": {"range": [0, 1.02], "title": x}, f"yaxis{suffix}": rows}
         )
-        notes.append(_panel_title(name, left))
-    style(fig, title=title, subtitle=subtitle, height=90 + 88 * len(questions))
-    fig.update_layout(annotations=notes, margin={"b": 95})
+    height = 90 + 88 * len(questions)
+    style(fig, title=title, subtitle=subtitle, height=height)
+    fig.update_layout(margin={"b": 95})
+    place_panels(fig, list(tables), gap=0.06, narrow_height=100 + len(tables) * height)
+    narrow = fig.layout.meta["narrow"]
+    narrow |= {key: True for key in narrow if key.endswith("showticklabels")}
     return fig
 
 
@@ -186,12 +184,8 @@ def distance_figure(
         Title of the horizontal axis, with unit.
     """
     fig = go.Figure()
-    n = len(drawings)
-    width = (1 - 0.1 * (n - 1)) / n
-    notes = []
     for number, (name, pairs) in enumerate(drawings.items()):
         suffix = "" if number == 0 else str(number + 1)
-        colour = (BLUE, VERMILLION)[number % 2]
         fig.add_trace(
             go.Scatter(
                 x=pairs["reference"],
@@ -201,22 +195,16 @@ def distance_figure(
                 mode="markers",
                 name=name,
                 showlegend=False,
-                marker={"color": shade(colour, 0.3), "size": 5},
+                marker={"color": shade((BLUE, VERMILLION)[number % 2], 0.3), "size": 5},
                 customdata=pairs[["a_name", "b_name"]].to_numpy(),
                 hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
             )
         )
-        left = number * (width + 0.1)
-        fig.update_layout(
-            {
-                f"xaxis{suffix}": {"domain": [left, left + width], "title": reference},
-                f"yaxis{suffix}": {"anchor": f"x{suffix}", "range": [0, 1.03]},
-            }
-        )
-        notes.append(_panel_title(name, left))
+        fig.update_layout({f"xaxis{suffix}": {"title": reference}})
+        fig.update_layout({f"yaxis{suffix}": {"range": [0, 1.03]}})
     style(fig, title=title, subtitle=subtitle)
     fig.update_layout(yaxis={"title": "distance in the drawing<br>(share of the largest)"})
-    fig.update_layout(annotations=notes)
+    place_panels(fig, list(drawings), gap=0.1, narrow_height=40 + 330 * len(drawings))
     return fig
 
 
@@ -252,10 +240,3 @@ def variance_figure(
     fig.update_layout(margin={"b": 95})
     add_reference(fig, "asked for", y=share)
     return fig
-
-
-def _panel_title(text: str, left: float) -> dict[str, object]:
-    return {
-        **{"text": f"<b>{text}</b>", "x": left, "y": 1, "xanchor": "left", "yanchor": "bottom"},
-        **{"xref": "paper", "yref": "paper", "showarrow": False},
-    }

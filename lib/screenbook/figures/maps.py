@@ -16,13 +16,17 @@ import plotly.graph_objects as go
 
 from screenbook.figures.colouring import Colouring
 from screenbook.figures.palette import GREY, style
+from screenbook.figures.panels import place_panels
 
 MOST_SHOWN = 50_000
 """Wells drawn at most on all panels of a figure; draw a random sample of more."""
 
-_MENU_ROOM = 0.13  # of the height, above the panels, for the menu and their titles
+_MENU_ROOM = 62  # pixels above the panels, for the menu and their titles
+_OTHER_ROOM = 76  # pixels above that and below the panels, for axis titles and margins
 _GAP = 0.05  # of the width, between panels
 _LEGEND_WIDTH = 190  # pixels
+_HEIGHTS = {1: 620, 2: 460, 3: 360}  # pixels by number of panels: each is square on most pages
+_FRAME = 1.06  # side of a panel, over the spread of its wells
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,6 @@ def map_figure(
     title: str,
     subtitle: str,
     axes: tuple[str, str] = ("t-SNE 1 (no unit)", "t-SNE 2 (no unit)"),
-    height: int = 560,
 ) -> go.Figure:
     """Draw maps side by side, with one menu that colours all of them.
 
@@ -71,8 +74,6 @@ def map_figure(
         The conclusion; what is counted, and how many.
     axes : tuple of str
         Titles of the axes, with unit.
-    height : int
-        Pixels.
     """
     hover = _hover(obs)
     treated = obs["role"].to_numpy() == "treated"
@@ -101,8 +102,8 @@ def map_figure(
     wells = [panel.wells[rows] for panel, rows in zip(panels, drawn, strict=True)]
     states = [_state(colouring, panels, wells, len(fig.data)) for colouring in colourings]
     _apply(fig, states[0], colourings[0])
-    style(fig, title=title, subtitle=subtitle, height=height)
-    _arrange(fig, panels, axes, height)
+    style(fig, title=title, subtitle=subtitle, height=_HEIGHTS[len(panels)])
+    _arrange(fig, panels, axes)
     fig.update_layout(updatemenus=[_menu(colourings, states, len(fig.data))])
     return fig
 
@@ -216,45 +217,43 @@ def _menu(
     }
 
 
-def _arrange(fig: go.Figure, panels: Sequence[Panel], axes: tuple[str, str], height: int) -> None:
-    """Place panels in a row, and on a narrow page (``meta.narrow``) in a column."""
+def _square(coordinates: np.ndarray) -> tuple[list[float], list[float]]:
+    """Ranges of both axes, equally long: one unit is as wide as it is high, in every panel."""
+    low, high = coordinates.min(axis=0), coordinates.max(axis=0)
+    reach = 0.5 * _FRAME * max(float((high - low).max()), 1e-6)
+    x, y = ((low + high) / 2).tolist()
+    return [x - reach, x + reach], [y - reach, y + reach]
+
+
+def _arrange(fig: go.Figure, panels: Sequence[Panel], axes: tuple[str, str]) -> None:
+    """Place menu, panels and legend, on a wide and on a narrow page."""
     n = len(panels)
-    width, top = (1 - _GAP * (n - 1)) / n, 1 - _MENU_ROOM
     blank = {"showticklabels": False, "ticks": "", "showgrid": False, "zeroline": False}
-    narrow: dict[str, Any] = {}
-    slot = (1 - 0.5 * _MENU_ROOM) / n
-    notes = []
     for i, panel in enumerate(panels):
         suffix = "" if i == 0 else str(i + 1)
-        left = i * (width + _GAP)
-        across, up = [left, left + width], [0, top]
+        across, up = _square(panel.coordinates)
         fig.update_layout(
             {
-                f"xaxis{suffix}": {"domain": across, "anchor": f"y{suffix}", "title": axes[0]},
+                f"xaxis{suffix}": {"title": axes[0], "range": across},
                 f"yaxis{suffix}": {
-                    "domain": up,
-                    "anchor": f"x{suffix}",
+                    **{"title": axes[1] if i == 0 else None, "range": up},
                     "scaleanchor": f"x{suffix}",
                 },
             }
         )
-        fig.update_layout({f"yaxis{suffix}": {"title": axes[1] if i == 0 else None}})
-        notes.append(
-            {"text": f"<b>{panel.title}</b>", "x": left, "y": top, "yanchor": "bottom"}
-            | {"xref": "paper", "yref": "paper", "xanchor": "left", "showarrow": False}
-        )
-        foot = (n - 1 - i) * slot
-        narrow |= {
-            f"xaxis{suffix}.domain": [0, 1],
-            f"yaxis{suffix}.domain": [foot + 0.05, foot + slot - 0.06],
-            f"annotations[{i}].x": 0,
-            f"annotations[{i}].y": foot + slot - 0.055,
-        }
     fig.update_xaxes(mirror=True, showline=True, constrain="domain", **blank)
     fig.update_yaxes(mirror=True, showline=True, constrain="domain", constraintoward="top", **blank)
+    tall = 330 * n + 240
+    place_panels(
+        fig,
+        [panel.title for panel in panels],
+        gap=_GAP,
+        narrow_height=tall,
+        top=1 - _MENU_ROOM / (_HEIGHTS[n] - _OTHER_ROOM),
+        narrow_top=1 - 40 / tall,
+    )
     bar = {"thickness": 14, "len": 0.8, "x": 1.01, "xanchor": "left", "outlinewidth": 0}
     fig.update_layout(
-        annotations=notes,
         margin={"l": 30, "r": _LEGEND_WIDTH, "b": 30},
         coloraxis={"colorbar": bar},
         legend={
@@ -263,11 +262,12 @@ def _arrange(fig: go.Figure, panels: Sequence[Panel], axes: tuple[str, str], hei
             **{"title": {"side": "top"}, "font": {"size": 12}},
         },
     )
-    narrow |= {
-        **{"height": 330 * n + 240, "margin.r": 10, "margin.b": 30},
-        **{"legend.orientation": "h", "legend.x": 0, "legend.y": 0, "legend.yref": "container"},
-        **{"legend.yanchor": "bottom", "coloraxis.colorbar.orientation": "h"},
-        **{"coloraxis.colorbar.x": 0, "coloraxis.colorbar.y": -0.02, "coloraxis.colorbar.len": 1},
-        "coloraxis.colorbar.yanchor": "top",
-    }
-    fig.update_layout(meta={"narrow": narrow})
+    fig.layout.meta["narrow"].update(
+        {
+            **{"margin.b": 30, "legend.orientation": "h", "legend.x": 0, "legend.y": 0},
+            **{"legend.yref": "container", "legend.yanchor": "bottom"},
+            **{"coloraxis.colorbar.orientation": "h", "coloraxis.colorbar.len": 1},
+            **{"coloraxis.colorbar.x": 0, "coloraxis.colorbar.y": -0.06},
+            "coloraxis.colorbar.yanchor": "top",
+        }
+    )

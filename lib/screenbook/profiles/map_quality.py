@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -37,9 +38,10 @@ def neighbour_recall(
         ``k``, ``recall`` (mean over wells), ``sd`` (between wells), ``chance`` (that of a map
         drawn at random), ``n_queries``.
     """
+    true, shown = (nearest(space, max(ks), queries) for space in (reference, drawn))
     rows = []
     for k in ks:
-        share = shared_share(nearest(reference, k, queries), nearest(drawn, k, queries))
+        share = shared_share(true[:, :k], shown[:, :k])
         chance = min(k, len(drawn) - 1) / (len(drawn) - 1)
         rows.append((k, share.mean(), share.std(), chance, len(queries)))
     return pd.DataFrame(rows, columns=["k", "recall", "sd", "chance", "n_queries"])
@@ -120,7 +122,9 @@ def stability(
     count: int,
     seeds: Sequence[int],
     k: int,
-    n_iter: int = 250,
+    perplexity: float = 0.0,
+    n_early: int = 125,
+    n_iter: int = 200,
 ) -> pd.DataFrame:
     """Draw the same wells again and compare each pair of drawings.
 
@@ -138,7 +142,7 @@ def stability(
         Two or more.
     k : int
         Neighbours compared.
-    n_iter : int
+    perplexity, n_early, n_iter
         See :func:`screenbook.profiles.reduce.tsne_map`.
 
     Returns
@@ -151,12 +155,10 @@ def stability(
         of the distances between groups).
     """
     n_groups = int(groups.max(initial=-1)) + 1
+    draw = partial(tsne_map, scores, perplexity=perplexity, n_early=n_early, n_iter=n_iter)
     rows = []
     for start in ("pca", "random"):
-        maps = {
-            seed: tsne_map(scores, start=start, seed=seed, n_iter=n_iter).coordinates
-            for seed in seeds
-        }
+        maps = {seed: draw(start=start, seed=seed).coordinates for seed in seeds}
         near = {seed: nearest(drawn, k) for seed, drawn in maps.items()}
         chosen = {seed: nearest_to(maps[seed], anchors, others, count) for seed in seeds}
         for a, b in combinations(seeds, 2):

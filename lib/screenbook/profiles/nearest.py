@@ -35,14 +35,21 @@ def nearest(space: np.ndarray, k: int, queries: np.ndarray | None = None) -> np.
     Returns
     -------
     ndarray of int, shape (q, k)
-        In no particular order.
+        By growing distance.
     """
     queries = np.arange(len(space)) if queries is None else queries
     k = min(k, len(space) - 1)
     out = np.empty((len(queries), k), dtype=np.int64)
     for rows, distance in distance_blocks(space, queries):
-        out[rows] = np.argpartition(distance, k - 1, axis=1)[:, :k]
+        out[rows] = nearest_columns(distance, k)
     return out
+
+
+def nearest_columns(distance: np.ndarray, k: int) -> np.ndarray:
+    """Find the k smallest entries of each row: their columns, smallest first, shape (q, k)."""
+    some = np.argpartition(distance, k - 1, axis=1)[:, :k]
+    within = np.argsort(np.take_along_axis(distance, some, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(some, within, axis=1)
 
 
 def shared_share(a: np.ndarray, b: np.ndarray) -> np.ndarray:

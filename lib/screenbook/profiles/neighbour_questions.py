@@ -8,7 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.nearest import distance_blocks, nearest, sample_rows
+from screenbook.profiles.nearest import (
+    distance_blocks,
+    nearest,
+    nearest_columns,
+    sample_rows,
+)
 from screenbook.screen import Roles
 
 
@@ -43,8 +48,10 @@ def label_codes(values: pd.Series) -> np.ndarray:
 def screen_questions(obs: pd.DataFrame, roles: Roles) -> list[Question]:
     """List what neighbours in a screen may share, wanted or not.
 
-    Candidates are of the same cell type throughout. Whatever replicates share is asked of
-    other plates only, lest a plate's own look answer for them.
+    Candidates are of the same cell type throughout. Plates and experiments are asked of
+    controls among controls of the same kind, since plates differ in what they were given.
+    Whatever replicates share is asked of other plates only, lest a plate's own look answer
+    for them.
 
     Parameters
     ----------
@@ -60,27 +67,28 @@ def screen_questions(obs: pd.DataFrame, roles: Roles) -> list[Question]:
     within, plate = label_codes(obs["cell_type"]), label_codes(obs["batch"])
     compound = label_codes(obs["compound"])
     treatment = obs["compound_key"].astype(str) + "@" + obs["treatment_conc"].astype(str)
-    is_control = obs["role"].isin(roles.controls)
+    control = obs["role"].astype(str).where(obs["role"].isin(roles.controls))
+    like = label_codes(obs["cell_type"].astype(str) + "/" + control)
+    is_control = control.notna()
+    has_sites = bool((obs["site"] > 0).any())
+    well = label_codes(obs["batch"].astype(str) + "/" + obs["well"].astype(str))
+    other_well = well if has_sites else None
+    on_plate = label_codes(obs["batch"].where(is_control))
+    in_experiment = label_codes(obs["experiment"].where(is_control))
+    given = label_codes(treatment.where(obs["compound"] != ""))
     found = [
-        Question("its plate", plate, within),
-        Question("its experiment", label_codes(obs["experiment"]), within),
+        Question("its plate, among like controls", on_plate, like, other_well),
+        Question("its experiment, among like controls", in_experiment, like, other_well),
         Question("its plate position, another plate", label_codes(obs["well"]), within, plate),
-        Question(
-            "its compound and dose, another plate",
-            label_codes(treatment.where(obs["compound"] != "")),
-            within,
-            plate,
-        ),
+        Question("its compound and dose, another plate", given, within, plate),
     ]
     if roles.has_disease:
-        control = obs["role"].astype(str).where(is_control)
         name = "its control (healthy or diseased), another plate"
         found.insert(2, Question(name, label_codes(control), within, plate))
     if "moa" in obs and label_codes(obs["moa"]).max(initial=-1) > 0:
         name = "its mechanism, another compound"
         found.append(Question(name, label_codes(obs["moa"]), within, compound))
-    if (obs["site"] > 0).any():
-        well = plate.astype(np.int64) * (obs["well"].nunique() + 1) + label_codes(obs["well"])
+    if has_sites:
         found.insert(0, Question("its own well", well, within))
     return found
 
@@ -138,7 +146,7 @@ def ask(
         candidates, partners = (~barred).sum(axis=1), partner.sum(axis=1)
         wanted = np.minimum(k, partners)  # (q,)
         most = min(k, distance.shape[1])
-        order = _nearest_first(distance, most)
+        order = nearest_columns(distance, most)
         hit = np.take_along_axis(partner, order, axis=1) & (np.arange(most) < wanted[:, None])
         with np.errstate(invalid="ignore", divide="ignore"):
             shared[rows] = hit.sum(axis=1) / wanted
@@ -220,13 +228,6 @@ def neighbour_r2(
     predicted = values[nearest(space, k, queries)].mean(axis=1)
     about = ((values[queries] - values.mean()) ** 2).sum()
     return float(1 - ((values[queries] - predicted) ** 2).sum() / about) if about > 0 else np.nan
-
-
-def _nearest_first(distance: np.ndarray, k: int) -> np.ndarray:
-    """Columns of the k smallest entries of each row, by growing distance."""
-    some = np.argpartition(distance, k - 1, axis=1)[:, :k]
-    within = np.argsort(np.take_along_axis(distance, some, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(some, within, axis=1)
 
 
 def _cluster_interval(

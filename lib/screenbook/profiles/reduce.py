@@ -55,6 +55,10 @@ class Components:
         """Project profiles, block by block: float32, shape (n, k)."""
         return project(X, self.axes, self.mean)
 
+    def first(self, k: int) -> Components:
+        """Keep the first k components only."""
+        return Components(self.mean, self.axes[:k], self.variance[:k], self.explained[:k])
+
 
 def principal_components(
     X: Array, *, most: int = MOST_COMPONENTS, share: float = 0.95, standardise: bool = False
@@ -121,6 +125,38 @@ def count_components(variance: np.ndarray, total: float, share: float) -> int:
     return min(int(np.searchsorted(held, share - 1e-12)) + 1, len(variance))
 
 
+def count_above_noise(scores: np.ndarray, kind: np.ndarray, ratio: float) -> int:
+    """Count the leading components in which wells vary more than like controls do.
+
+    After whitening, every direction has about the variance of noise, and a share of the
+    variance is no guide to what is worth keeping; controls, which differ by noise alone, are.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (n, k)
+        Component scores, by falling variance.
+    kind : ndarray of int, shape (n,)
+        Kind of each control well, negative for all others.
+    ratio : float
+        How many times the variance of controls about the mean of their kind a component must
+        have; the first that has less ends the count.
+
+    Returns
+    -------
+    int
+        From 2 (or k, if that is less) to k; k where there are too few controls to tell.
+    """
+    k = scores.shape[1]
+    kinds, counts = np.unique(kind[kind >= 0], return_counts=True)
+    freedom = int(counts.sum()) - len(kinds)
+    if freedom < 2:
+        return k
+    about = [scores[kind == each] - scores[kind == each].mean(axis=0) for each in kinds]
+    noise = sum((part.astype(np.float64) ** 2).sum(axis=0) for part in about) / freedom
+    quiet = np.flatnonzero(scores.var(axis=0, dtype=np.float64) < ratio * noise)
+    return max(int(quiet[0]) if len(quiet) else k, min(2, k))
+
+
 @dataclass(frozen=True)
 class MapSettings:
     """How a map is made; :func:`map_settings` fits the numbers to n.
@@ -146,7 +182,7 @@ class MapSettings:
 
 
 def map_settings(
-    n: int, *, perplexity: float = 0.0, n_early: int = 250, n_iter: int = 250
+    n: int, *, perplexity: float = 0.0, n_early: int = 125, n_iter: int = 200
 ) -> MapSettings:
     """Fit perplexity, learning rate and exaggeration to the number of rows.
 
@@ -218,8 +254,8 @@ def tsne_map(
     scores: np.ndarray,
     *,
     perplexity: float = 0.0,
-    n_iter: int = 250,
-    n_early: int = 250,
+    n_iter: int = 200,
+    n_early: int = 125,
     max_points: int = 30_000,
     start: str = "pca",
     seed: int = 0,
