@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -56,38 +57,43 @@ class Tab:
     def open(self, path, anchor=""):
         """Open a file and wait until its scripts have run."""
         self.page.goto(path.resolve().as_uri() + anchor)
-        self.page.wait_for_function("document.readyState === 'complete'")
         return self.page
 
-    def draw(self):
-        """Draw all figures, as scrolling through the page would."""
-        self.page.evaluate("window.screenbook?.drawAll?.()")
+
+def make_tab(chromium, contexts, width=1280, height=900, **options):
+    """Open a tab whose every request to a network is recorded and refused."""
+    context = chromium.new_context(viewport={"width": width, "height": height}, **options)
+    contexts.append(context)
+    context.set_default_timeout(20_000)
+    tab = Tab(context.new_page())
+
+    def guard(route):
+        tab.requests.append(route.request.url)
+        route.abort()
+
+    context.route(lambda url: not url.startswith(("file:", "data:", "blob:")), guard)
+    tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
+    tab.page.on(
+        "console",
+        lambda message: tab.errors.append(message.text) if message.type == "error" else None,
+    )
+    return tab
 
 
 @pytest.fixture
 def new_tab(chromium):
-    """Open tabs whose every request to a network is recorded and refused."""
+    """Make tabs that live as long as a test."""
     contexts = []
+    yield partial(make_tab, chromium, contexts)
+    for context in contexts:
+        context.close()
 
-    def new(width=1280, height=900, **options):
-        context = chromium.new_context(viewport={"width": width, "height": height}, **options)
-        contexts.append(context)
-        context.set_default_timeout(20_000)
-        tab = Tab(context.new_page())
 
-        def guard(route):
-            tab.requests.append(route.request.url)
-            route.abort()
-
-        context.route(lambda url: not url.startswith(("file:", "data:", "blob:")), guard)
-        tab.page.on("pageerror", lambda error: tab.errors.append(str(error)))
-        tab.page.on(
-            "console",
-            lambda message: tab.errors.append(message.text) if message.type == "error" else None,
-        )
-        return tab
-
-    yield new
+@pytest.fixture(scope="module")
+def tab_maker(chromium):
+    """Make tabs that live as long as a module of tests."""
+    contexts = []
+    yield partial(make_tab, chromium, contexts)
     for context in contexts:
         context.close()
 
