@@ -7,13 +7,14 @@ disease.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError, listing
-from screenbook.screen import Roles
+from screenbook.screen import Roles, roles_of
 
 LABELS = {
     "disease_condition": "it is the contrast between healthy and diseased itself",
@@ -118,6 +119,22 @@ class Layout:
         """Which wells are controls, (n,) bool."""
         return self.kind >= 0
 
+    @property
+    def baseline(self) -> np.ndarray:
+        """Controls that a treatment without effect would equal, (n,) bool: diseased, vehicle."""
+        name = "diseased" if "diseased" in self.kinds else self.kinds[0]
+        return self.kind == self.kinds.index(name)
+
+    def take(self, wells: np.ndarray) -> Layout:
+        """Keep some wells, given as a mask; all plates must still have one."""
+        return replace(
+            self,
+            batch=self.batch[wells],
+            experiment=self.experiment[wells],
+            kind=self.kind[wells],
+            bulk=self.bulk[wells],
+        )
+
     def experiment_of(self) -> np.ndarray:
         """Experiment of each plate, (n_batches,) int."""
         first = np.unique(self.batch, return_index=True)[1]
@@ -149,6 +166,46 @@ def layout_of(obs: pd.DataFrame, roles: Roles) -> Layout:
         tuple(experiments),
         tuple(roles.controls),
     )
+
+
+@dataclass(frozen=True)
+class Part:
+    """The wells of one cell type: the unit of every correction.
+
+    Attributes
+    ----------
+    cell_type : str
+    rows : ndarray of bool, shape (n_wells,)
+        Which wells of the screen.
+    X : ndarray of float32, shape (n, n_features)
+    obs : DataFrame, n rows
+    layout : Layout
+    """
+
+    cell_type: str
+    rows: np.ndarray
+    X: np.ndarray
+    obs: pd.DataFrame
+    layout: Layout
+
+    def take(self, wells: np.ndarray) -> Part:
+        """Keep some of the wells, given as a mask over this part."""
+        rows = self.rows.copy()
+        rows[self.rows] = wells
+        layout = self.layout.take(wells)
+        return replace(self, rows=rows, X=self.X[wells], obs=self.obs[wells], layout=layout)
+
+
+def cell_type_parts(wells: ad.AnnData) -> list[Part]:
+    """Cut a screen into its cell types, in the order of their first well."""
+    roles = roles_of(wells)
+    cell_type = wells.obs["cell_type"].astype(str).to_numpy()
+    parts = []
+    for name in pd.unique(cell_type):
+        rows = cell_type == name
+        obs = wells.obs[rows]
+        parts.append(Part(str(name), rows, np.asarray(wells.X[rows]), obs, layout_of(obs, roles)))
+    return parts
 
 
 def split_controls(layout: Layout, seed: int) -> np.ndarray:

@@ -1,88 +1,20 @@
-"""Judge every recipe by the same questions, on control wells it has not seen.
-
-The control wells of each plate are split in halves. A recipe centres, scales and whitens by the
-treated wells and one half, and is judged on the other; then the halves change places, and every
-number is the mean of the two. Principal components, which take no label, are learned once.
-"""
+"""Put every recipe to the same questions, and their answers into one table."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
-from screenbook.profiles.batch_metrics import Neighbours, ilisi, kbet_pvalues, pc_regression
-from screenbook.profiles.batches import Layout, split_controls
-from screenbook.profiles.mechanism import match_mechanisms, mechanisms_of, treatment_profiles
-from screenbook.profiles.methods import (
-    METHODS,
-    Method,
-    Representation,
-    Settings,
-    Task,
-    feature_units,
-    represent,
-)
-from screenbook.profiles.reduce import Components
-from screenbook.profiles.replicates import (
-    join_halves,
-    negatives_from,
-    replicate_precision,
-    sample_treatments,
-    treatment_codes,
-)
-from screenbook.profiles.separability import Separation, predictability, separation
-from screenbook.profiles.whitening import CovarianceCheck, check_whitening, kind_residuals
-
-KBET_LEVEL = 0.05
-"""A neighbourhood whose kBET p-value is above this counts as mixed."""
-
-
-@dataclass(frozen=True)
-class Questions:
-    """Numbers that the questions share.
-
-    Attributes
-    ----------
-    n_permutations : int
-        For the null of the classifiers that tell plate and experiment.
-    n_neighbours : int
-        Size of a neighbourhood for kBET.
-    perplexity : float
-        Width of a neighbourhood for iLISI.
-    max_wells : int
-        Held-out control wells looked at in each half, a random sample if there are more.
-    max_treatments : int
-        Treatments whose replicate mAP is compared, a random sample if there are more.
-    seed : int
-    """
-
-    n_permutations: int = 20
-    n_neighbours: int = 15
-    perplexity: float = 30.0
-    max_wells: int = 3000
-    max_treatments: int = 300
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What one recipe gives on one half of the controls, having learned from the other.
-
-    Attributes
-    ----------
-    held_out : ndarray of int, shape (n_judged,)
-        Positions of the control wells it is judged on.
-    points : ndarray of float32, shape (n, k)
-        All wells.
-    """
-
-    held_out: np.ndarray
-    points: np.ndarray
+from screenbook.profiles.batches import Part
+from screenbook.profiles.judge import Judge, Questions
+from screenbook.profiles.methods import METHODS, Method, Settings
+from screenbook.profiles.replicates import replicate_map, sample_treatments, treatment_codes
+from screenbook.profiles.separability import Separation
+from screenbook.profiles.whitening import CovarianceCheck
 
 
 @dataclass
@@ -135,7 +67,8 @@ COLUMNS = {
     "auc_high": "97.5 % bound of auc, plates resampled",
     "auc_se": "standard error of auc, plates resampled",
     "auc_within": "the same for pairs of wells of one plate, mean over plates",
-    "map": "replicate mAP across plates against held-out controls, mean over treatments (0 to 1)",
+    "map": "replicate mAP across plates against held-out untreated wells (diseased, or vehicle), "
+    "mean over treatments (0 to 1)",
     "map_se": "standard error of map over treatments",
     "n_treatments": "treatments (compound and dose) that map is over",
     "white_variance": "variance of held-out controls after whitening, mean over axes (1 if white)",
@@ -144,30 +77,23 @@ COLUMNS = {
     "nsc": "nearest treatment of another compound has the same mechanism (share of treatments)",
     "nscb": "the same, neighbours from other experiments only",
     "n_mechanism": "treatments with a known mechanism, all counted in nsc and nscb",
-    "seconds": "time taken",
 }
 """What the columns of a comparison hold."""
 
 
 def compare_methods(
-    X: np.ndarray,
-    obs: pd.DataFrame,
-    layout: Layout,
+    parts: Sequence[Part],
     *,
     methods: Sequence[Method] = tuple(METHODS.values()),
     settings: Settings | None = None,
     questions: Questions | None = None,
 ) -> Comparison:
-    """Put all recipes to all questions, for the wells of one cell type.
+    """Put all recipes to all questions, for each cell type by itself.
 
     Parameters
     ----------
-    X : ndarray, shape (n, n_features)
-        Profiles.
-    obs : DataFrame, n rows
-        Their metadata.
-    layout : Layout
-        Their plates and controls.
+    parts : sequence of Part
+        The wells of each cell type.
     methods : sequence of Method
         Recipes; all by default.
     settings : Settings, optional
@@ -180,200 +106,150 @@ def compare_methods(
     Comparison
     """
     settings, questions = settings or Settings(), questions or Questions()
-    judge = _Judge(X, obs, layout, settings, questions)
     out = Comparison(pd.DataFrame())
-    rows, refused = [], []
-    for method in methods:
-        start = time.perf_counter()
-        try:
-            rows.append(judge.row(method, out) | {"seconds": time.perf_counter() - start})
-        except InputError as error:
-            refused.append({"cell_type": judge.cell_type, "method": method.name, "why": str(error)})
+    rows: list[dict[str, object]] = []
+    refused: list[dict[str, object]] = []
+    for part in parts:
+        judge = Judge(wells_to_compare(part, questions), settings, questions)
+        for method in methods:
+            key = (part.cell_type, method.name)
+            try:
+                verdict = judge.verdict(method)
+            except InputError as error:
+                refused.append(
+                    dict(zip(("cell_type", "method", "why"), (*key, str(error)), strict=True))
+                )
+                continue
+            rows.append(verdict.row)
+            out.replicate_maps[key] = verdict.replicate_map
+            out.separations[key] = verdict.separations
+            out.coverings[key] = verdict.coverings
     out.table = pd.DataFrame(rows).reindex(columns=list(COLUMNS))
     out.refused = pd.DataFrame(refused, columns=["cell_type", "method", "why"])
     return out
 
 
-def join_comparisons(parts: Sequence[Comparison]) -> Comparison:
-    """Put the comparisons of several cell types into one."""
-    out = Comparison(
-        pd.concat([part.table for part in parts], ignore_index=True),
-        refused=pd.concat([part.refused for part in parts], ignore_index=True),
+def wells_to_compare(part: Part, questions: Questions) -> Part:
+    """Leave out treated wells that no question asks for, where a plate has very many.
+
+    All wells of the treatments whose replicates are compared stay, and all that are not
+    treated; of the others as many as give a plate ``questions.max_bulk`` treated wells.
+    """
+    layout = part.layout
+    codes, _ = treatment_codes(part.obs)
+    asked = sample_treatments(
+        codes, layout.batch, at_most=questions.max_treatments, seed=questions.seed
     )
-    for part in parts:
-        out.replicate_maps |= part.replicate_maps
-        out.separations |= part.separations
-        out.coverings |= part.coverings
-    return out
+    rng = np.random.default_rng(questions.seed)
+    wells = np.flatnonzero(layout.bulk)
+    order = np.lexsort((rng.random(len(wells)), asked[wells] < 0, layout.batch[wells]))
+    wells = wells[order]  # by plate, those asked for first
+    _, start, size = np.unique(layout.batch[wells], return_index=True, return_counts=True)
+    rank = np.arange(len(wells)) - np.repeat(start, size)
+    kept = np.ones(len(part.X), dtype=bool)
+    kept[wells] = (rank < questions.max_bulk) | (asked[wells] >= 0)
+    return part if kept.all() else part.take(kept)
 
 
-class _Judge:
-    """The wells of one cell type, and what does not depend on the recipe."""
+def separation_by_plate(
+    compared: Comparison, parts: Sequence[Part], methods: Sequence[str]
+) -> pd.DataFrame:
+    """Leave-plate-out AUC within every plate, mean over the halves.
 
-    def __init__(
-        self,
-        X: np.ndarray,
-        obs: pd.DataFrame,
-        layout: Layout,
-        settings: Settings,
-        questions: Questions,
-    ):
-        self.X, self.obs, self.layout = X, obs, layout
-        self.settings, self.questions, self.unit = settings, questions, feature_units(X)
-        self.cell_type = str(obs["cell_type"].iloc[0])
-        self.half = split_controls(layout, questions.seed)
-        self.codes, self.treatments = treatment_codes(obs)
-        self.sampled = sample_treatments(
-            self.codes, layout.batch, at_most=questions.max_treatments, seed=questions.seed
-        )
-        self.negatives = negatives_from(layout, self.half == 0)
-        self.mechanism = mechanisms_of(obs, self.codes)
-
-    def row(self, method: Method, out: Comparison) -> dict[str, object]:
-        """One line of the table; what figures need besides goes into `out`."""
-        key = (self.cell_type, method.name)
-        whole = self._represent(method, np.ones(len(self.X), dtype=bool))
-        trials = self._trials(method, whole)
-        found: dict[str, object] = {
-            "cell_type": self.cell_type,
-            "method": method.name,
-            "title": method.title,
-            "status": method.status,
-            "n_plates": len(self.layout.batches),
-            "n_controls": sum(len(trial.held_out) for trial in trials),
-        }
-        found |= _mean([self._batch_left(trial) for trial in trials])
-        if len(self.layout.kinds) > 1:
-            parted = [self._separation(trial) for trial in trials]
-            possible = [part for part in parted if part is not None]
-            if possible:
-                out.separations[key] = possible
-                found |= _mean([_auc(part) for part in possible])
-        maps = self._replicate_map(trials)
-        out.replicate_maps[key] = maps
-        if len(maps) > 1:
-            se = float(maps.std(ddof=1) / np.sqrt(len(maps)))
-            found |= {"map": float(maps.mean()), "map_se": se, "n_treatments": len(maps)}
-        if method.whiten:
-            checks = [
-                check_whitening(trial.points[trial.held_out], self.layout.kind[trial.held_out])
-                for trial in trials
-            ]
-            out.coverings[key] = checks
-            found |= _mean([_white(check) for check in checks])
-        return found | self._mechanisms(whole.scores)
-
-    def _trials(self, method: Method, whole: Representation) -> list[Trial]:
-        out = []
-        rng = np.random.default_rng(self.questions.seed)
-        for half in (0, 1):
-            held_out = np.flatnonzero(self.half == half)
-            points = whole.scores
-            # Harmony has no way to place wells that it has not learned from.
-            if not method.harmonise:
-                points = self._represent(method, self.half != half, whole.axes).scores
-            if len(held_out) > self.questions.max_wells:
-                held_out = np.sort(rng.choice(held_out, self.questions.max_wells, replace=False))
-            out.append(Trial(held_out, points))
-        return out
-
-    def _represent(
-        self, method: Method, visible: np.ndarray, axes: Components | None = None
-    ) -> Representation:
-        task = Task(self.X, self.obs, self.layout, self.unit, visible)
-        return represent(method, task, self.settings, axes)
-
-    def _batch_left(self, trial: Trial) -> dict[str, float]:
-        """Measure what is left of plates and experiments in held-out controls of all kinds."""
-        wells, ask = trial.held_out, self.questions
-        points, _ = kind_residuals(trial.points[wells], self.layout.kind[wells])
-        batch, experiment = self.layout.batch[wells], self.layout.experiment[wells]
-        found: dict[str, float] = {}
-        plate = predictability(points, batch, n_permutations=ask.n_permutations, seed=ask.seed)
-        if plate is not None:
-            found |= {
-                "plate_accuracy": plate.accuracy,
-                "plate_chance": plate.chance,
-                "plate_null_high": plate.null_high,
-                "plate_p": plate.p,
+    Returns
+    -------
+    DataFrame
+        ``cell_type``, ``title`` (of the method), ``batch``, ``auc``.
+    """
+    rows = [
+        pd.DataFrame(
+            {
+                "cell_type": part.cell_type,
+                "title": METHODS[name].title,
+                "batch": np.array(part.layout.batches)[half.plates],
+                "auc": half.by_plate,
             }
-        told = predictability(
-            points, experiment, blocks=batch, n_permutations=ask.n_permutations, seed=ask.seed
         )
-        if told is not None:
-            found |= {
-                "experiment_accuracy": told.accuracy,
-                "experiment_chance": told.chance,
-                "experiment_p": told.p,
-            }
-        n_batches = len(np.unique(batch))
-        if n_batches > 1:
-            near = Neighbours.of(points, most=max(ask.n_neighbours, int(3 * ask.perplexity)))
-            p = kbet_pvalues(near, batch, n_neighbours=ask.n_neighbours, seed=ask.seed)
-            found["kbet"] = float((p > KBET_LEVEL).mean())
-            shuffled = np.random.default_rng(ask.seed).permutation(batch)
-            for name, labels in (("ilisi", batch), ("ilisi_mixed", shuffled)):
-                around = np.median(ilisi(near, labels, perplexity=ask.perplexity))
-                found[name] = float((around - 1) / (n_batches - 1))
-            found["pcr"] = pc_regression(points, batch)[1]
-        return found
-
-    def _separation(self, trial: Trial) -> Separation | None:
-        wells = trial.held_out
-        return separation(
-            trial.points[wells],
-            self.layout.kind[wells] == self.layout.kinds.index("diseased"),
-            self.layout.batch[wells],
-            seed=self.questions.seed,
-        )
-
-    def _replicate_map(self, trials: list[Trial]) -> pd.Series:
-        halves = []
-        for trial in trials:
-            negative = np.zeros(len(self.X), dtype=bool)
-            negative[trial.held_out] = True
-            halves.append(
-                replicate_precision(
-                    trial.points, self.sampled, self.layout, negative, negatives=self.negatives
-                )
-            )
-        joined = join_halves(halves)
-        return joined.groupby("treatment")["average_precision"].mean().rename("map")
-
-    def _mechanisms(self, points: np.ndarray) -> dict[str, object]:
-        if not (self.mechanism != "").any():
-            return {}
-        match = match_mechanisms(
-            treatment_profiles(points, self.codes),
-            self.mechanism,
-            self.treatments["compound_key"].to_numpy(),
-            self.codes,
-            self.layout.experiment,
-            n_permutations=0,
-        )
-        if match is None:
-            return {}
-        return {"nsc": match.nsc, "nscb": match.nscb, "n_mechanism": len(match.table)}
+        for part in parts
+        for name in methods
+        for half in compared.separations.get((part.cell_type, name), [])
+    ]
+    columns = ["cell_type", "title", "batch"]
+    if not rows:
+        return pd.DataFrame(columns=[*columns, "auc"])
+    return pd.concat(rows).groupby(columns, sort=False)["auc"].mean().reset_index()
 
 
-def _mean(parts: Sequence[dict[str, float]]) -> dict[str, float]:
-    means = pd.DataFrame(parts).mean()
-    return {str(name): float(value) for name, value in means.items()}
+TREATMENT_COLUMNS = {
+    "cell_type": "cell type",
+    "compound_key": "InChIKey of the parent structure, or name: and the name",
+    "compound": "name, one per structure",
+    "treatment_conc": "concentration, µM",
+    "n_wells": "wells with a replicate on another plate, count",
+    "n_plates": "plates, count",
+    "map_uncentred": "replicate mAP across plates of uncentred profiles (0 to 1)",
+    "map": "replicate mAP across plates of centred profiles (0 to 1)",
+    "map_normalised": "the same, 0 chance and 1 perfect",
+    "p": "p of map, against treatments without effect in the same design, simulated",
+    "p_least": "p of a perfect ranking: no smaller one can be had with so few wells",
+    "q": "Benjamini-Hochberg q over all treatments of the cell type",
+}
+"""What the columns of :func:`replicate_table` hold."""
 
 
-def _auc(part: Separation) -> dict[str, float]:
-    return {
-        "auc": part.auc,
-        "auc_low": part.low,
-        "auc_high": part.high,
-        "auc_se": part.se,
-        "auc_within": part.within,
-    }
+def replicate_table(
+    parts: Sequence[Part],
+    method: Method,
+    *,
+    settings: Settings | None = None,
+    questions: Questions | None = None,
+    null_size: int = 10_000,
+) -> pd.DataFrame:
+    """Replicate mAP of all treatments, with p and q.
+
+    Cross-fit as in the comparison: controls that a treatment is held against were no part of
+    the centring.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Wells of each cell type; q is over the treatments of one cell type.
+    method : Method
+    settings, questions : Settings and Questions, optional
+        ``max_treatments`` and ``max_bulk`` are not asked: all treatments count.
+    null_size : int
+        Draws of the null behind each p.
+
+    Returns
+    -------
+    DataFrame
+        See :data:`TREATMENT_COLUMNS`; by cell type and falling mAP.
+    """
+    settings, questions = settings or Settings(), questions or Questions()
+    tables = [_replicate_table(part, method, settings, questions, null_size) for part in parts]
+    return pd.concat(tables, ignore_index=True)
 
 
-def _white(check: CovarianceCheck) -> dict[str, float]:
-    return {
-        "white_variance": check.mean_variance,
-        "white_off_diagonal": check.off_diagonal,
-        "white_expected": check.expected_off_diagonal,
-    }
+def _replicate_table(
+    part: Part, method: Method, settings: Settings, questions: Questions, null_size: int
+) -> pd.DataFrame:
+    judge = Judge(part, settings, replace(questions, max_treatments=len(part.X)))
+    before = judge.precision(judge.trials(METHODS["none"])[1])
+    after = judge.precision(judge.trials(method)[1])
+    found = replicate_map(after, part.layout, null_size=null_size, seed=questions.seed)
+    uncentred = before.groupby("treatment")["average_precision"].mean()
+    n_plates = (
+        pd.DataFrame({"treatment": judge.codes, "batch": part.layout.batch})
+        .groupby("treatment")["batch"]
+        .nunique()
+    )
+    out = judge.treatments.loc[found["treatment"]].reset_index(drop=True)
+    out = out.assign(
+        cell_type=judge.cell_type,
+        n_plates=found["treatment"].map(n_plates).to_numpy(),
+        map_uncentred=found["treatment"].map(uncentred).to_numpy(),
+        **{str(name): found[name].to_numpy() for name in found.columns.drop("treatment")},
+    )
+    order = ["map", "compound", "treatment_conc"]
+    out = out.sort_values(order, ascending=[False, True, True], kind="stable")
+    return out[list(TREATMENT_COLUMNS)].reset_index(drop=True)

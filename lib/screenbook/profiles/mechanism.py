@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from screenbook.blocks import group_sums
+from screenbook.profiles.batches import Part
+from screenbook.profiles.replicates import treatment_codes
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class MechanismMatch:
     ----------
     nsc, nscb : float
         Share of treatments whose neighbour has their mechanism, 0 to 1. A treatment without
-        an eligible neighbour counts as wrong.
+        an eligible neighbour counts as wrong; NaN if none has one, as where every treatment
+        stands in every batch.
     chance_nsc, chance_nscb : float
         Mean of the same when mechanisms are permuted among compounds.
     table : DataFrame
@@ -118,8 +121,11 @@ def match_mechanisms(
         allowed = np.where(barred, -np.inf, similarity)
         nearest = allowed.argmax(axis=1)
         there = np.isfinite(allowed[np.arange(len(known)), nearest])
-        accuracy[rule] = float((there & (labels[nearest] == labels)).mean())
-        chance[rule] = _chance(labels, names, nearest, there, n_permutations, seed)
+        asked = bool(there.any())
+        right = (there & (labels[nearest] == labels)).mean()
+        accuracy[rule] = float(right) if asked else float("nan")
+        guess = _chance(labels, names, nearest, there, n_permutations, seed)
+        chance[rule] = guess if asked else float("nan")
         table[f"{rule}_neighbour"] = np.where(there, known[nearest], -1)
         table[f"{rule}_mechanism"] = np.where(there, labels[nearest], "")
         best = allowed[np.arange(len(known)), nearest]
@@ -144,3 +150,32 @@ def _chance(
         for shuffled in (rng.permutation(of_compound)[owner] for _ in range(n_permutations))
     ]
     return float(np.mean(hits)) if hits else float("nan")
+
+
+def match_part(
+    part: Part, points: np.ndarray, *, n_permutations: int = 200, seed: int = 0
+) -> MechanismMatch | None:
+    """Match mechanisms of the treatments of one cell type; batches are experiments.
+
+    Parameters
+    ----------
+    part : Part
+        Wells of one cell type.
+    points : ndarray, shape (n, k)
+        Their profiles as a method leaves them.
+    n_permutations, seed : int
+        See :func:`match_mechanisms`.
+    """
+    codes, treatments = treatment_codes(part.obs)
+    mechanism = mechanisms_of(part.obs, codes)
+    if not (mechanism != "").any():
+        return None
+    return match_mechanisms(
+        treatment_profiles(points, codes),
+        mechanism,
+        treatments["compound_key"].to_numpy(),
+        codes,
+        part.layout.experiment,
+        n_permutations=n_permutations,
+        seed=seed,
+    )

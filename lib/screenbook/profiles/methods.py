@@ -41,7 +41,7 @@ class Settings:
 
     n_components: int = 50
     clip: float = 10.0
-    pca_wells: int = 4000
+    pca_wells: int = 3000
     coral_prior: float = 50.0
     seed: int = 0
 
@@ -148,6 +148,8 @@ def _sequence(*keys: str, standardise: bool = False) -> Callable[[Task, Settings
     """Centring in sequence; on the condition too only where a warning asks for it."""
 
     def scale(task: Task, settings: Settings) -> np.ndarray:
+        if "disease_condition" in keys and len(task.layout.kinds) < 2:
+            raise InputError("there is no disease, so there is no condition to be centred on")
         profiles = center_in_sequence(
             task.X,
             task.obs,
@@ -242,14 +244,15 @@ METHODS: dict[str, Method] = {
         Method(
             "tvn",
             "controls, whitened (TVN)",
-            "what control_shrunk takes, then whitening on controls",
+            "the same as control_shrunk (shrunken means of plate controls, pooled MAD), then the "
+            "covariance of all controls",
             _SHRUNKEN,
             whiten=True,
         ),
         Method(
             "tvn_coral",
             "controls, whitened by plate (CORAL)",
-            "what tvn takes, then each plate's own control covariance",
+            "the same as tvn, and then each plate's own control covariance",
             _SHRUNKEN,
             whiten=True,
             align=True,
@@ -257,7 +260,7 @@ METHODS: dict[str, Method] = {
         Method(
             "bulk_tvn",
             "bulk, whitened on controls",
-            "the median of the plate's treated wells, then whitening on controls",
+            "the median of the plate's treated wells, then the covariance of all controls",
             _BULK,
             whiten=True,
         ),

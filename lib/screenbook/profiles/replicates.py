@@ -2,18 +2,17 @@
 
 Average precision asks of one treated well: if its replicates on *other* plates and control
 wells are ranked by similarity to it, how early do the replicates come? Their mean over a
-treatment's wells is its mAP (Kalinin et al. 2025, 10.1038/s41467-025-60306-2; computed with
+treatment's wells is its mAP (Kalinin et al. 2025, 10.1038/s41467-025-60306-2; precisions by
 `copairs`). Replicates on the same plate do not count: they share whatever is wrong with it.
 """
 
 from __future__ import annotations
 
-import tempfile
-
 import numpy as np
 import pandas as pd
-from copairs.map import average_precision, mean_average_precision
+from copairs.map import average_precision
 from copairs.matching import UnpairedException
+from scipy.stats import false_discovery_control
 
 from screenbook.profiles.batches import Layout
 
@@ -98,8 +97,9 @@ def replicate_precision(
     layout : Layout
         Their plates and experiments.
     negative : ndarray of bool, shape (n,)
-        Control wells to rank against. They should not have been the reference of the
-        centring: wells at the origin by construction are no neighbours of anything.
+        Control wells to rank against: those that a treatment without effect would equal. They
+        should not have been the reference of the centring: wells at the origin by construction
+        are no neighbours of anything.
     negatives : {"batch", "experiment"}, optional
         Rank against controls of the well's own plate (cost grows with wells times controls of
         a plate), or of its experiment; by default what :func:`negatives_from` says.
@@ -163,41 +163,107 @@ def join_halves(halves: list[pd.DataFrame]) -> pd.DataFrame:
     )
 
 
-def replicate_map(precision: pd.DataFrame, *, null_size: int, seed: int) -> pd.DataFrame:
+def replicate_map(
+    precision: pd.DataFrame, layout: Layout, *, null_size: int, seed: int
+) -> pd.DataFrame:
     """Mean average precision of every treatment, with p and Benjamini-Hochberg q.
 
     Parameters
     ----------
     precision : DataFrame
         From :func:`replicate_precision` or :func:`join_halves`.
+    layout : Layout
+        Plates of the wells that it speaks of.
     null_size : int
-        Random rankings for each pair of counts (replicates, negatives); p is at least
-        1 / (null_size + 1), and no smaller than so few wells allow.
+        Draws of the null for each design (wells on each plate, negatives).
     seed : int
-        Of the rankings.
+        Of the draws.
 
     Returns
     -------
     DataFrame
         By treatment code: ``treatment``, ``n_wells``, ``map`` (0 to 1), ``map_normalised``
-        (0 chance, 1 perfect), ``p``, ``q`` (over all treatments given).
+        (mean over wells of 0 chance, 1 perfect), ``p``, ``p_least`` (what a perfect ranking
+        would give), ``q`` (over all treatments given).
+
+    Notes
+    -----
+    The null keeps the design: see :func:`null_maps`. `copairs` would take the ranking of one
+    well as null for the mean over a treatment's wells, which costs most of the power, or
+    independent rankings, which forgets that two replicates share one similarity.
     """
-    columns = ["treatment", "n_wells", "map", "map_normalised", "p", "q"]
-    if precision.empty:
-        return pd.DataFrame(columns=columns)
-    # copairs keeps the rankings it draws, and takes those of other data with the same counts
-    # for its own: in its default folder a p-value would depend on what was run before.
-    with tempfile.TemporaryDirectory() as folder:
-        found = mean_average_precision(
-            precision, ["treatment"], null_size, 0.05, seed, progress_bar=False, cache_dir=folder
+    rows = []
+    nulls: dict[tuple[tuple[int, ...], int], np.ndarray] = {}
+    for treatment, wells in precision.groupby("treatment", sort=True):
+        _, on_plate = np.unique(layout.batch[wells["well"]], return_counts=True)
+        n_negative = int((wells["n_total_pairs"] - wells["n_pos_pairs"]).min())
+        design = (tuple(sorted(map(int, on_plate))), n_negative)
+        if design not in nulls:
+            nulls[design] = np.sort(null_maps(*design, size=null_size, seed=seed))
+        found = float(wells["average_precision"].mean())
+        rows.append(
+            {
+                "treatment": treatment,
+                "n_wells": len(wells),
+                "map": found,
+                "map_normalised": wells["normalized_average_precision"].mean(),
+                "p": _upper_tail(nulls[design], found),
+                "p_least": _upper_tail(nulls[design], 1.0),
+            }
         )
-    found["n_wells"] = found["indices"].map(len)
-    found = found.rename(
-        columns={
-            "mean_average_precision": "map",
-            "mean_normalized_average_precision": "map_normalised",
-            "p_value": "p",
-            "corrected_p_value": "q",
-        }
-    )
-    return found.sort_values("treatment", kind="stable")[columns].reset_index(drop=True)
+    columns = ["treatment", "n_wells", "map", "map_normalised", "p", "p_least"]
+    out = pd.DataFrame(rows, columns=columns)
+    q = false_discovery_control(out["p"]) if len(out) else np.empty(0)
+    return out.assign(q=q)
+
+
+def null_maps(on_plate: tuple[int, ...], n_negative: int, *, size: int, seed: int) -> np.ndarray:
+    """Replicate mAP of treatments that do nothing, for one design.
+
+    All similarities are exchangeable: those of two replicates, which count in the ranking of
+    both, and those of a replicate and a control. So wells of a treatment agree by chance as
+    much as they do in a real screen.
+
+    Parameters
+    ----------
+    on_plate : tuple of int
+        Replicates on each plate; only pairs on different plates count.
+    n_negative : int
+        Control wells each replicate is ranked against.
+    size : int
+        Number of draws.
+    seed : int
+
+    Returns
+    -------
+    ndarray of float64, shape (size,)
+    """
+    rng = np.random.default_rng(seed)
+    plate = np.repeat(np.arange(len(on_plate)), on_plate)
+    m = len(plate)
+    similarity = np.triu(rng.standard_normal((size, m, m), dtype=np.float32), 1)
+    similarity += similarity.transpose(0, 2, 1)
+    total, n_ranked = np.zeros(size), 0
+    for i in range(m):
+        others = plate != plate[i]
+        if not others.any():
+            continue
+        negative = rng.standard_normal((size, n_negative), dtype=np.float32)
+        total += _average_precision(similarity[:, i, others], negative)
+        n_ranked += 1
+    return total / max(n_ranked, 1)
+
+
+def _average_precision(positive: np.ndarray, negative: np.ndarray) -> np.ndarray:
+    """Average precision of each row's ranking, (size,)."""
+    positive = -np.sort(-positive, axis=1)  # best first
+    hits = np.arange(1, positive.shape[1] + 1)
+    order = np.argsort(-np.concatenate([positive, negative], axis=1), axis=1, kind="stable")
+    rank = np.argsort(order, axis=1, kind="stable")[:, : positive.shape[1]] + 1
+    return (hits / rank).mean(axis=1)
+
+
+def _upper_tail(null: np.ndarray, value: float) -> float:
+    """Share of a sorted null that is as large, (b + 1) / (m + 1)."""
+    above = len(null) - np.searchsorted(null, value - 1e-9, side="left")
+    return float((1 + above) / (1 + len(null)))

@@ -118,13 +118,17 @@ def _reason(fair: pd.DataFrame) -> str:
     row = fair[fair["chosen"]].iloc[0]
     lost = int((~fair["keeps_controls"]).sum())
     if fair["auc"].isna().all():
-        words = f"there are {len(fair)} candidates, and no disease whose separation could be lost"
+        words = f"There are {len(fair)} candidates, and no disease whose separation could be lost"
     else:
-        words = f"{lost} of {len(fair)} candidates lose control separation"
+        words = (
+            f"{lost} of {len(fair)} candidates lose control separation"
+            if lost
+            else (f"None of {len(fair)} candidates loses control separation")
+        )
     if fair["map"].notna().any():
         near = int((fair["near_best"] & fair["keeps_controls"]).sum())
-        words += f"; {near} of the others are within one standard error of the best replicate mAP"
-    told = row["plate_excess"]
-    if np.isfinite(told):
-        words += f"; of these it leaves plates least recognisable ({told:+.3f} above chance)"
-    return f"{row['method']} goes on: {words}."
+        words += f"; replicate mAP is within one standard error of the best for {near}"
+    if np.isfinite(told := row["plate_excess"]):
+        words += f"; of these, {row['method']} leaves plates least recognisable"
+        words += f" ({told:+.3f} above chance)"
+    return words + "."

@@ -10,10 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn import config_context
-from sklearn.covariance import ledoit_wolf
 
-from screenbook.blocks import group_sums
+from screenbook.profiles.whitening import shrunken_covariance
 
 
 class ShrunkenLDA:
@@ -33,10 +31,10 @@ class ShrunkenLDA:
             Classes without a row are never predicted.
         """
         counts = np.bincount(labels, minlength=n_classes)
-        means = group_sums(points, labels, n_classes) / np.maximum(counts, 1)[:, None]
-        # Nulls fit thousands of times: sklearn's checks would take longer than its work.
-        with config_context(assume_finite=True, skip_parameter_validation=True):
-            covariance, _ = ledoit_wolf(points - means[labels], assume_centered=True)
+        member = np.zeros((n_classes, len(labels)))
+        member[labels, np.arange(len(labels))] = 1.0
+        means = member @ points / np.maximum(counts, 1)[:, None]
+        covariance, _ = shrunken_covariance(points - means[labels])
         # A sphere of rounding's size, for points that do not vary at all.
         covariance += 1e-9 * max(float(np.trace(covariance)), 1e-12) * np.eye(len(covariance))
         self.weights = np.linalg.solve(covariance, means.T)  # (k, n_classes)
@@ -182,6 +180,38 @@ class Separation:
     scores: np.ndarray
 
 
+def leave_plate_out_scores(
+    points: np.ndarray, diseased: np.ndarray, plates: np.ndarray
+) -> np.ndarray | None:
+    """Place every well on the axis from healthy to diseased that all other plates teach.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, k)
+        Coordinates of wells.
+    diseased : ndarray of int, shape (n,)
+        1 for diseased and 0 for healthy controls; -1 for wells that teach nothing.
+    plates : ndarray of int, shape (n,)
+        Plate of each.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,), or None
+        Log odds of being diseased; None if, without one plate, fewer than two wells of a kind
+        are left to learn from.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    score = np.empty(len(points))
+    for plate in np.unique(plates):
+        test = plates == plate
+        teach = ~test & (diseased >= 0)
+        if np.bincount(diseased[teach], minlength=2).min() < 2:
+            return None
+        odds = ShrunkenLDA().fit(points[teach], diseased[teach], 2).decide(points[test])
+        score[test] = odds[:, 1] - odds[:, 0]
+    return score
+
+
 def separation(
     points: np.ndarray,
     diseased: np.ndarray,
@@ -212,13 +242,9 @@ def separation(
     """
     names, plate = np.unique(plates, return_inverse=True)
     label = np.asarray(diseased).astype(int)
-    score = np.empty(len(label))
-    for p in range(len(names)):
-        test = plate == p
-        if np.bincount(label[~test], minlength=2).min() < 2:
-            return None
-        odds = ShrunkenLDA().fit(points[~test], label[~test], 2).decide(points[test])
-        score[test] = odds[:, 1] - odds[:, 0]
+    score = leave_plate_out_scores(points, label, plate)
+    if score is None or len(names) < 2:
+        return None
     wins, pairs = _wins_between_plates(score, label, plate, len(names))
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=n_boot)
