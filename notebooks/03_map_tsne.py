@@ -265,7 +265,7 @@ show(
     map_figure(
         pairs_of_axes,
         obs,
-        well_colourings,
+        well_colourings[:7],
         title=f"Two components hold {' and '.join(f'{v:.0%} ({c})' for c, v in held.items())} of the variance of the chosen profiles",
         subtitle=f"{len(obs):,} wells on the first two principal components",
         axes=("component 1 (profile units)", "component 2 (profile units)"),
@@ -293,7 +293,7 @@ show(
         both,
         title=f"Maps answer as their components do within {100 * gap['chosen profiles']:.1f} percentage points on the chosen profiles, {100 * gap['before centring']:.1f} before centring",
         subtitle=f"up to {n_queries:,} {plural} asked for {n_neighbors} neighbours; bars: 95 % bootstrap over plates; dashed: chance",
-        x="share of neighbours that agree (0 to 1)",
+        x="neighbours that agree (0 to 1)",
     ),
     f"Share of a well's {n_neighbors} neighbours that agree with it, in four spaces, before centring and with the chosen profiles; candidates are of the same cell type, and of other plates where the question says so. "
     f"A map is furthest from its components, by {100 * off[worst]:+.0f} percentage points, {worst[0]} for *{worst[1]}*.",

@@ -214,9 +214,11 @@ def test_map_has_one_menu_with_every_colouring_for_both_panels(figure):
         assert all(len(values) == len(traces) for values in restyle.values())
         for i, trace in enumerate(panels):
             # The wells of a trace are told by their address, whatever order they are drawn in.
-            where = [int(row[1].split("/A")[1][:2]) for row in trace.customdata]
+            where = [int(row[2][1:]) for row in trace.customdata]
             assert decode(restyle["marker.color"][i]).tolist() == colouring.values[where].tolist()
-            assert decode(restyle["marker.symbol"][i]).tolist() == colouring.symbols[where].tolist()
+            symbols = restyle["marker.symbol"][i]
+            found = decode(symbols).tolist() if isinstance(symbols, dict) else [0] * len(where)
+            assert found == colouring.symbols[where].tolist()
         shown = restyle["visible"].count(True) - 2
         assert shown == len(colouring.legend)
         assert restyle["name"][2 : 2 + shown] == [e.label for e in colouring.legend]
@@ -240,22 +242,26 @@ def test_map_follows_the_compound_convention_and_is_made_of_typed_arrays(figure,
         assert {row[0] for row in trace.customdata} == set(obs["compound"].astype(str))
         assert trace.x.dtype == np.float32
         assert trace.marker.color["dtype"] == trace.marker.symbol["dtype"] == "i1"
+    experiment = fig.layout.updatemenus[0].buttons[2].args[0]
+    assert experiment["marker.symbol"][:2] == ["circle", "circle"]  # no cycle, no array
 
 
 def test_controls_lie_on_top_and_treated_wells_are_shuffled(figure, obs):
     fig, _ = figure
-    where = [int(row[1].split("/A")[1][:2]) for row in fig.data[0].customdata]
+    where = [int(row[2][1:]) for row in fig.data[0].customdata]
     treated = (obs["role"] == "treated").to_numpy()[where]
     assert treated[: treated.sum()].all()
     assert sorted(where) == list(range(60))
     assert where[:40] != sorted(where[:40])
 
 
-def test_hover_names_role_where_there_is_no_compound(figure):
+def test_hover_names_the_well_with_its_dose_or_role(figure):
     fig, _ = figure
-    lines = {row[0]: row[1] for row in fig.data[0].customdata}
-    assert lines[""].startswith(("healthy, E", "diseased, E"))
-    assert lines["SBK-1"].endswith("µM")
+    by_well = {row[2]: list(row) for row in fig.data[0].customdata}
+    assert by_well["A00"] == ["", "E1/1", "A00", "healthy control"]
+    assert by_well["A03"] == ["", "E1/1", "A03", "untreated disease"]
+    assert by_well["A59"][:3] == ["SBK-3", "E2/10", "A59"]
+    assert by_well["A59"][3] in {"0.01 µM", "0.1 µM", "1 µM"}
 
 
 def test_panels_may_hold_different_wells(obs, roles):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping, Sequence
 
 import pandas as pd
@@ -54,7 +55,7 @@ def question_figure(
             fig.add_trace(trace.update(xaxis=f"x{suffix}", yaxis=f"y{suffix}"))
         rows = {
             "tickvals": list(range(len(questions))),
-            "ticktext": [q.replace(", ", ",<br>") for q in questions],
+            "ticktext": ["<br>".join(textwrap.wrap(question, 22)) for question in questions],
             "range": [len(questions) - 0.5, -0.5],
             "showticklabels": number == 0,
             "zeroline": False,

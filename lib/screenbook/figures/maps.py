@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from screenbook.figures.colouring import Colouring
-from screenbook.figures.palette import GREY, style
+from screenbook.figures.palette import GREY, ROLE_NAMES, style
 from screenbook.figures.panels import place_panels
 
 MOST_SHOWN = 50_000
@@ -26,6 +26,7 @@ _OTHER_ROOM = 76  # pixels above that and below the panels, for axis titles and 
 _GAP = 0.05  # of the width, between panels
 _LEGEND_WIDTH = 190  # pixels
 _HEIGHTS = {1: 620, 2: 460, 3: 360}  # pixels by number of panels: each is square on most pages
+_HOVER = "%{customdata[0]} %{customdata[3]}<br>%{customdata[1]}, %{customdata[2]}<extra></extra>"
 _FRAME = 1.06  # side of a panel, over the spread of its wells
 
 
@@ -92,7 +93,7 @@ def map_figure(
                 name=panel.title,
                 meta="compound",
                 customdata=hover[panel.wells[rows]],
-                hovertemplate="%{customdata[0]}<br>%{customdata[1]}<extra></extra>",
+                hovertemplate=_HOVER,
                 showlegend=False,
                 marker={"size": size, "opacity": 0.85, "line": {"width": 0}},
             )
@@ -114,15 +115,18 @@ def _drawing_order(panel: Panel, treated: np.ndarray) -> np.ndarray:
 
 
 def _hover(obs: pd.DataFrame) -> np.ndarray:
-    """Compound (or role), and address with dose, of every well: shape (n, 2)."""
-    compound = obs["compound"].astype(str).to_numpy()
-    where = obs["batch"].astype(str) + "/" + obs["well"].astype(str)
+    """Compound, plate, well, and dose or role of every well: shape (n, 4).
+
+    Apart, since the page writes text that repeats itself once.
+    """
+    well = obs["well"].astype(str)
     if (obs["site"] > 0).any():
-        where += "/" + obs["site"].astype(str)
-    dose = obs["treatment_conc"].map(lambda v: f", {v:g} µM" if v == v else "").astype(str)
-    role = obs["role"].astype(str).str.replace("_", " ")
-    place = np.where(compound == "", role, "") + np.where(compound == "", ", ", "") + where + dose
-    return np.column_stack([compound, np.asarray(place, dtype=object)])
+        well = well + ", site " + obs["site"].astype(str)
+    dose = obs["treatment_conc"].map("{:g} µM".format).astype(object)
+    role = obs["role"].astype(str).map(ROLE_NAMES)
+    what = dose.where(obs["treatment_conc"].notna(), role)
+    columns = [obs["compound"].astype(str), obs["batch"].astype(str), well, what]
+    return np.column_stack([column.to_numpy(dtype=object) for column in columns])
 
 
 def _marker_size(n: int) -> float:
@@ -139,7 +143,7 @@ def _state(
 ) -> dict[str, Any]:
     """Restyle arguments, one entry for each trace: panels first, then lines of the legend."""
     spare = n_traces - len(wells) - len(colouring.legend)
-    lines = colouring.legend
+    lines, symbols = colouring.legend, colouring.symbols
     return {
         "marker.color": [
             *(_typed(colouring.values[rows]) for rows in wells),
@@ -147,7 +151,7 @@ def _state(
             *[GREY] * spare,
         ],
         "marker.symbol": [
-            *(_typed(colouring.symbols[rows]) for rows in wells),
+            *(_typed(symbols[rows]) if symbols.any() else "circle" for rows in wells),
             *(line.symbol for line in lines),
             *["circle"] * spare,
         ],
