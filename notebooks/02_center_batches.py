@@ -5,7 +5,7 @@
 #       extension: .py
 #       format_name: percent
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -101,17 +101,16 @@ say(
 # And centring the site position happens before the sites of a well are averaged: where all wells have all sites, it shifts all wells alike.
 
 # %%
-left = {p.cell_type: [reference_noise.plates_left(p, key) for key in ("plate", "batch")] for p in parts}  # fmt: skip
+left = {p.cell_type: [max(reference_noise.plates_left(p, key), 0) for key in ("plate", "batch")] for p in parts}  # fmt: skip
 say(
-    "How much of the controls' variance do plates explain after experiments and then plates were centred? "
-    + "; ".join(f"In {c}, {number:.1%} if *plate* is the number and {right:.1%} if it is the plate of its experiment" for c, (number, right) in left.items())
+    "How much of the controls' variance do plates explain after experiments and then plates were centred, by the number of the plate and by the plate of its experiment? "
+    + "; ".join(f"In {c} {number:.1%} and {right:.1%}" for c, (number, right) in left.items())
     + ". The two agree only where plate names do not recur; otherwise the wrong key leaves plates in place."
 )  # fmt: skip
 if screen.uns["level"] == "site":
     address = pd.factorize(screen.obs[["experiment", "plate", "well"]].agg("/".join, axis=1))[0]
-    shift = site_shift(screen.X, batch_codes(screen.obs, "site")[0], address)
-    moved = np.abs(shift / feature_units(wells.X)).max()
-    say(f"Centring the site position moves no well by more than {moved:.2g} SD of any feature relative to the others, so well means stand for it below.")  # fmt: skip
+    moved = site_shift(screen.X, batch_codes(screen.obs, "site")[0], address, feature_units(wells.X))  # fmt: skip
+    say(f"Centring the site position moves no well by more than {max(moved, 1e-6):.1g} SD of any feature relative to the others, so well means stand for it below.")  # fmt: skip
 else:
     say("This screen has one profile per well and no sites, so there is no site to be centred.")
 
@@ -197,7 +196,7 @@ else:
 # %% [markdown]
 # ## The choice
 #
-# The rule, fixed beforehand: of the methods that are given no label and lose no control separation (AUC not below the uncentred one by more than its standard error), take those whose replicate mAP is within one standard error of the best, and of these the one whose plates are told least.
+# The rule, fixed beforehand: of the methods that are given no label and lose no control separation (AUC not below the uncentred one by more than its standard error), take those whose replicate mAP is within one standard error of the best; of these, those whose plates are told least, within one standard error again; and of these the one that separates controls best (without a disease, the one with the highest replicate mAP).
 # It looks at controls and replicates, and at no mechanism, no hit and no known drug.
 # The later reports compute with the wells as the chosen method leaves them, then with all control wells as reference.
 

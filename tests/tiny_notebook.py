@@ -1,5 +1,6 @@
 """A notebook of four cells that does what its parameter says, for tests of the driver."""
 
+# The kernel's name is ipykernel's own: JupyterLab writes it, and a saved file is to stay as it was.
 HEADER = """\
 # ---
 # jupyter:
@@ -8,7 +9,7 @@ HEADER = """\
 #       extension: .py
 #       format_name: percent
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
