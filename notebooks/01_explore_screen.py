@@ -5,7 +5,7 @@
 #       extension: .py
 #       format_name: percent
 #   kernelspec:
-#     display_name: Python 3
+#     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
@@ -209,14 +209,15 @@ report.gate(separates, verdict)
 controls = obs.assign(score=score)[obs["role"].isin(roles.controls)]
 axis = "place on the axis, 0 healthy to 1 diseased" if disease else "distance from vehicle (SD)"
 title = f"Mean AUC of {separation['auc'].min():.2f} between {kinds} wells"
-subtitle = f"{len(controls):,} control wells as points, {n_treated:,} treated wells as boxes (5, 25, 50, 75, 95 %)"
-reading = f"vehicle wells lie at {judged['low'].median():.2f} and treated wells at {judged['high'].median():.2f}: the median treatment of the median plate does something"
+reading = f"vehicle wells lie at {judged['low'].median():.2f} and treated wells at {judged['high'].median():.2f}"
 if disease:
-    reading = f"treated wells lie at {judged['treated'].median():.2f}, where 1 is untreated disease: most compounds do little, as is expected of a library"
-caption = f"Score of every control well, and boxes of the treated wells, plate by plate; each plate was scored without its own controls. In the median plate {reading}."
-fig = pictures.scores_by_plate(
-    controls, judged, roles.controls, axis=axis, title=title, subtitle=subtitle
-)
+    at = judged["treated"].median()
+    doubt = "most compounds do little, as is expected of a library"
+    if at < 0.75:
+        doubt = "treated wells as a whole lie off untreated disease, which inert compounds do not explain; ask for solvent and position"
+    reading = f"treated wells lie at {at:.2f}, where 1 is untreated disease: {doubt}"
+caption = f"Score of {len(controls):,} control wells (points) and {n_treated:,} treated wells (boxes: 5, 25, 50, 75 and 95 %), plate by plate; each plate was scored without its own controls. In the median plate {reading}."
+fig = pictures.scores_by_plate(controls, judged, roles.controls, axis=axis, title=title)
 show(fig, caption, wide=True, thumbnail=True)
 
 # %%
@@ -383,7 +384,7 @@ report.headline(**{f"site_accuracy_{c}": round(t.accuracy, 4) for c, t in told.i
 # - **The axis sees one direction.** A plate may differ in others and still be kept.
 # - **Flags compare a plate with the median plate** of its cell type: if most plates are bad, bad looks usual.
 # - **A well that stands alone is not explained by that.** Steep doses make honest replicates disagree, and the site spread speaks of few cells only by way of sampling.
-# - **Position and compound are confounded** where a compound returns to the same wells. Plates of one layout are averaged before the test, and controls are tested alone; with few controls the test is weak, and *not found* is not *not there*.
+# - **Position and compound are confounded** where a compound returns to the same wells. Plates of one layout are averaged before the test, and controls are tested alone; with few controls the test is weak, and *not found* is not *not there*. Where controls always stand in the same wells, rows and columns cannot be told apart.
 #
 # ## Methods and citations
 #

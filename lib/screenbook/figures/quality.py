@@ -93,7 +93,7 @@ def scores_by_plate(
                     marker={
                         "color": ROLE_COLOURS[role],
                         "symbol": ROLE_SYMBOLS[role],
-                        "size": 6,
+                        "size": 6 if len(wells) < 4000 else 4,
                         "opacity": 0.6,
                     },
                     customdata=some[["batch", "well"]].astype(str),
