@@ -93,6 +93,8 @@ def test_panels_stand_in_their_domains():
         go.Histogram(x=np.arange(30.0)),
         go.Histogram(y=np.arange(30.0)),
         go.Bar(x=[3, 1], y=["a", "b"], orientation="h"),
+        go.Bar(x=[["a", "a", "b"], ["1", "2", "1"]], y=[1, 2, 3]),
+        go.Box(x=[1, 2], q1=[1, 2], median=[2, 3], q3=[3, 4]),
     ],
 )
 def test_every_kind_draws_something(trace):
@@ -112,6 +114,23 @@ def test_every_kind_draws_something(trace):
 )
 def test_nothing_to_draw_is_an_empty_picture(figure):
     assert (picture(figure)[..., 3] > 0).sum() == 0
+
+
+def test_given_quartiles_stand_at_their_places():
+    box = go.Box(
+        x=[1, 2], q1=[0, 6], median=[1, 7], q3=[2, 8], lowerfence=[0, 4], upperfence=[4, 8]
+    )
+    drawn = picture(go.Figure(box))[..., 3] > 200
+    left, right = drawn[:, 20:30].mean(axis=1), drawn[:, 90:100].mean(axis=1)
+    assert np.nonzero(left)[0].min() > np.nonzero(right)[0].max()
+
+
+def test_what_cannot_be_drawn_is_left_out():
+    figure = go.Figure(go.Scatter(x=[0, 1], y=[0, 1], mode="markers"))
+    as_json = json.loads(json.dumps(figure.to_dict(), cls=PlotlyJSONEncoder))
+    as_json["data"].append({"type": "scatter", "x": {"odd": 1}, "y": [1], "xaxis": "x2"})
+    image = Image.open(io.BytesIO(figure_png(as_json, 60, 40)))
+    assert np.asarray(image)[..., 3].any()
 
 
 def test_logarithmic_axes_are_logarithmic():

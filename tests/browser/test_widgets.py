@@ -326,6 +326,31 @@ def test_figures_are_drawn_only_when_they_are_near(new_tab, sample_folder):
     assert page.locator("#figure-4 .preview").count() == 0
 
 
+def test_panels_side_by_side_keep_a_legible_width_on_a_phone(new_tab, sample_folder):
+    def chart(**changes):
+        """Change figure 4 before it comes into view, and draw it."""
+        page = new_tab(width=360, height=500).open(sample_folder / "03_map_wells.html")
+        page.evaluate(
+            """changes => {
+              const script = document.getElementById("figure-4-data");
+              const figure = JSON.parse(script.textContent);
+              Object.assign(figure.layout, changes);
+              script.textContent = JSON.stringify(figure);
+            }""",
+            changes,
+        )
+        page.evaluate("screenbook.drawAll()")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        return page.eval_on_selector("#figure-4 .chart", "c => [c.clientWidth, c.layout.height]")
+
+    panels = {"xaxis": {"domain": [0, 0.4]}, "xaxis2": {"domain": [0.6, 1]}}
+    assert chart()[0] < 360
+    assert chart(**panels)[0] > 500  # scrolls inside its box
+    width, height = chart(**panels, meta={"narrow": {"height": 700, "xaxis.domain": [0, 1]}})
+    assert width < 360  # the figure has an arrangement of its own
+    assert height == 700
+
+
 def test_without_webgl_points_are_drawn_as_svg_while_they_are_few(chromium, sample_folder):
     browser = chromium.browser_type.launch(
         executable_path=CHROMIUM, args=["--no-sandbox", "--disable-3d-apis"]

@@ -8,6 +8,7 @@ A headless browser would draw better, but needs a browser, and seconds for each 
 from __future__ import annotations
 
 import base64
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ _COLORWAY = ("#636efa", "#EF553B", "#00cc96", "#ab63fa", "#FFA15A")  # plotly's 
 _CIVIDIS = ("#00224E", "#35456C", "#666970", "#948E77", "#C8B866", "#FEE838")
 _OVERSAMPLING = 2  # drawn twice as large and averaged down: smooth edges
 _GUTTER = 0.03  # of the picture, around the panels
+log = logging.getLogger(__name__)
+
 _DTYPES = {"i1", "u1", "i2", "u2", "i4", "u4", "f4", "f8"}
 _RGBA = re.compile(r"rgba?\(([^)]*)\)")
 
@@ -53,7 +56,11 @@ def figure_png(figure: Figure, width: int = 480, height: int = 300) -> bytes:
             axes = (trace.get("xaxis", "x"), trace.get("yaxis", "y"))
             panels.setdefault(axes, []).append((i, trace))
     for (x, y), traces in panels.items():
-        _draw_panel(canvas, _axis(layout, x), _axis(layout, y), traces, colorway)
+        try:
+            _draw_panel(canvas, _axis(layout, x), _axis(layout, y), traces, colorway)
+        except Exception as error:
+            # Plotly takes more than is known here, and a report is not to fail for a thumbnail.
+            log.info("left a panel out of a small picture: %r", error)
     averaged = canvas.reshape(height, scale, width, scale, 4).mean(axis=(1, 3))
     return png(averaged)
 
@@ -97,6 +104,8 @@ class _Positions:
         self.category = axis.get("type") == "category"
 
     def __call__(self, values: Any) -> np.ndarray:
+        if isinstance(values, list) and values and isinstance(values[0], list):  # two levels
+            values = [" / ".join(map(str, names)) for names in zip(*values, strict=True)]
         array = np.asarray(decode(values) if not isinstance(values, list) else values)
         if array.dtype.kind in "OUS" or self.category:
             if not self.category and (numbers := _as_numbers(array)) is not None:
@@ -188,7 +197,9 @@ def _marks(
     if kind in {"heatmap", "heatmapgl"} and "z" in trace:
         return _heatmap(trace, to_x, to_y)
     if kind in {"bar", "histogram", "box", "violin"}:
-        sideways = trace.get("orientation") == "h" or (kind != "bar" and "y" not in trace)
+        sideways = trace.get("orientation") == "h" or (
+            kind != "bar" and not {"y", "q1"} & set(trace)
+        )
         across, along = (to_y, to_x) if sideways else (to_x, to_y)
         names = ("y", "x") if sideways else ("x", "y")
         if kind == "histogram":  # counts what lies along the other axis
@@ -247,6 +258,8 @@ def _quartiles(
     place: tuple[int, int],
 ) -> Edges | None:
     """Draw boxes of the quartiles, with a thin one from the 5th to the 95th percentile."""
+    if "q1" in trace:
+        return _given_quartiles(trace, names[0], across, along)
     values = along(trace.get(names[1], []))
     if names[0] in trace:
         groups = across(trace[names[0]])
@@ -260,6 +273,17 @@ def _quartiles(
             sides += [(group - 0.3, group + 0.3), (group - 0.03, group + 0.03)]
             spans += [(q1, q3), (p5, p95)]
     return (np.array(sides), np.array(spans)) if sides else None
+
+
+def _given_quartiles(trace: Figure, name: str, across: _Positions, along: _Positions) -> Edges:
+    """Draw boxes and whiskers that the figure itself gives."""
+    q1, q3 = along(trace["q1"]), along(trace["q3"])
+    low, high = (
+        along(trace[k]) if k in trace else q for k, q in (("lowerfence", q1), ("upperfence", q3))
+    )
+    at = across(trace[name]) if name in trace else np.arange(len(q1), dtype=float)
+    sides = [np.stack([at - width, at + width], 1) for width in (0.3, 0.03)]
+    return np.concatenate(sides), np.concatenate([np.stack([q1, q3], 1), np.stack([low, high], 1)])
 
 
 def _scatter(trace: Figure, x: np.ndarray, y: np.ndarray, default: str) -> list[_Marks]:

@@ -137,8 +137,10 @@
       const chart = screenbook.element("div", {
         class: "chart", role: "group", "aria-label": "Chart", "aria-describedby": this.id + "-caption" });
       // A figure may say how it is arranged where its panels would be too narrow side by side.
-      const narrow = this.plot.clientWidth < 600 && layout.meta && layout.meta.narrow;
+      const phone = this.plot.clientWidth < 600;
+      const narrow = phone && layout.meta && layout.meta.narrow;
       chart.style.height = (narrow ? narrow.height : layout.height) + "px";
+      if (phone && !narrow) this.keepPanelsLegible(chart, layout);
       this.chart = chart;
       this.plot.append(chart);
       this.template = layout.template || {};
@@ -168,6 +170,19 @@
         if (compounds.selected.size) this.highlight();
       });
       return this.drawing;
+    }
+
+    /** Panels side by side keep a width on a phone; the figure then scrolls in its box. */
+    keepPanelsLegible(chart, layout) {
+      const starts = Object.entries(layout)
+        .filter(([key, axis]) => /^xaxis\d*$/.test(key) && axis.domain && !axis.overlaying)
+        .map(([, axis]) => axis.domain[0].toFixed(2));
+      const least = 140 + 190 * new Set(starts).size;
+      if (new Set(starts).size < 2 || least <= this.plot.clientWidth) return;
+      chart.style.minWidth = least + "px";
+      this.plot.tabIndex = 0;
+      this.plot.setAttribute("role", "region");
+      this.plot.setAttribute("aria-labelledby", this.id + "-caption");
     }
 
     leavePreview() {
