@@ -21,6 +21,7 @@ from screenbook.figures.palette import (
     plate_names,
     style,
 )
+from screenbook.figures.panels import stack_when_narrow
 
 ROLE_PATTERNS = {
     "healthy": "\\",
@@ -94,7 +95,7 @@ def breakdown_bars(
     fig.update_xaxes(title_text="wells", row=n_rows)
     fig.update_traces(width=0.7)
     fig.update_yaxes(type="category", showgrid=False)
-    return fig
+    return stack_when_narrow(fig, 70 + 24 * max(bars))
 
 
 def plate_composition(plates: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
@@ -165,7 +166,8 @@ def replicate_ranks(compounds: pd.DataFrame, *, title: str, subtitle: str = "") 
             )
     style(fig, title=title, subtitle=subtitle, x="compound, by number of wells", height=340)
     fig.update_yaxes(type="log", tickvals=LOG_TICKS)
-    return fig.update_yaxes(title_text="wells of the compound (log scale)", col=1)
+    fig.update_yaxes(title_text="wells of the compound (log scale)", col=1)
+    return stack_when_narrow(fig, 300)
 
 
 def listing_chances(chances: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
@@ -212,7 +214,8 @@ def listing_chances(chances: pd.DataFrame, *, title: str, subtitle: str = "") ->
     style(fig, title=title, subtitle=subtitle, x="wells of the compound (log scale)", height=340)
     fig.update_xaxes(type="log", tickvals=LOG_TICKS)
     fig.update_yaxes(tickformat=".0%", range=[-0.04, 1.06])
-    return fig.update_yaxes(title_text="listed, share of blind draws", col=1)
+    fig.update_yaxes(title_text="listed, share of blind draws", col=1)
+    return stack_when_narrow(fig, 300)
 
 
 def _value_colours(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -67,3 +68,39 @@ def place_panels(
             f"annotations[{i}].y": upper,
         }
     fig.update_layout(annotations=notes, meta={"narrow": narrow})
+
+
+def stack_when_narrow(fig: go.Figure, panel_height: int, axis_room: int = _AXIS_ROOM) -> go.Figure:
+    """Let the panels of ``make_subplots`` stand in one column where the page is narrow.
+
+    Parameters
+    ----------
+    fig : plotly.graph_objects.Figure
+        Changed in place; its first annotations are the titles of its panels, in their order.
+        Call this after :func:`screenbook.figures.palette.style`.
+    panel_height : int
+        Pixels of one panel there, with its title and its axis.
+    axis_room : int, optional
+        Pixels of it that ticks and title of the axis take.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The same figure, for chaining.
+    """
+    n = sum(1 for axis in fig.layout if re.fullmatch(r"xaxis\d*", axis))
+    rows = n * panel_height
+    narrow: dict[str, Any] = {"height": rows + 130, "margin.r": 40}
+    for i in range(n):
+        suffix = "" if i == 0 else str(i + 1)
+        foot, upper = (n - 1 - i) / n, (n - i) / n - _TITLE_ROOM / rows
+        narrow |= {
+            f"xaxis{suffix}.domain": [0, 1],
+            f"yaxis{suffix}.domain": [foot + (axis_room / rows if i < n - 1 else 0), upper],
+            f"xaxis{suffix}.showticklabels": True,
+            f"yaxis{suffix}.showticklabels": True,
+            f"annotations[{i}].x": 0,
+            f"annotations[{i}].xanchor": "left",
+            f"annotations[{i}].y": upper,
+        }
+    return fig.update_layout(meta={"narrow": narrow})

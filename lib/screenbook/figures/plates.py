@@ -22,6 +22,7 @@ from screenbook.figures.palette import (
     SEQUENTIAL,
     style,
 )
+from screenbook.figures.panels import stack_when_narrow
 
 _LAYOUT_SYMBOLS = {
     "healthy": "circle",
@@ -195,7 +196,8 @@ def position_effect_bars(
             mode="markers",
             marker={"color": colour, "symbol": "square", "size": 11},
         )
-    return fig.update_yaxes(title_text="share of variance", col=1)
+    fig.update_yaxes(title_text="share of variance", col=1)
+    return stack_when_narrow(fig, 240)
 
 
 _EFFECT_COLOURS = {"row": BLUE, "column": ORANGE, "edge": GREEN}
@@ -238,7 +240,8 @@ def _panels(
     fig.update_xaxes(showgrid=False, range=[0.5, n_columns + 0.5])
     fig.update_yaxes(showgrid=False, autorange="reversed", type="category")
     fig.update_yaxes(title_text="row", col=1)
-    return fig.update_layout(coloraxis=scale)
+    fig.update_layout(coloraxis=scale)
+    return stack_when_narrow(fig, 90 + round(300 * n_rows / n_columns))
 
 
 def _plate_axes(fig: go.Figure, n_rows: int, n_columns: int) -> None:

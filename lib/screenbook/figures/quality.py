@@ -21,6 +21,7 @@ from screenbook.figures.palette import (
     shade,
     style,
 )
+from screenbook.figures.panels import stack_when_narrow
 
 _MEASURES = {
     "auc": "AUC",
@@ -106,7 +107,8 @@ def scores_by_plate(
             )
     style(fig, title=title, subtitle=subtitle, height=420)
     _plate_ticks(fig, quality, places)
-    return fig.update_yaxes(title_text=axis, col=1)
+    fig.update_yaxes(title_text=axis, col=1)
+    return stack_when_narrow(fig, 400, axis_room=120)
 
 
 def plate_verdicts(
@@ -170,7 +172,8 @@ def plate_verdicts(
         dtick=1,
         tickfont={"size": 11},
     )
-    return fig.update_yaxes(title_text="plate", col=1)
+    fig.update_yaxes(title_text="plate", col=1)
+    return stack_when_narrow(fig, 80 + 12 * len(quality))
 
 
 def site_confusion(
@@ -208,7 +211,8 @@ def site_confusion(
     fig.update_yaxes(title_text="true position", col=1)
     scale = ((0.0, "#ffffff"), (chance, "#dce6ee"), (1.0, BLUE))
     bar = {"title": {"text": "share of<br>sites"}, "tickformat": ".0%"}
-    return fig.update_layout(coloraxis={"colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar})
+    fig.update_layout(coloraxis={"colorscale": scale, "cmin": 0, "cmax": 1, "colorbar": bar})
+    return stack_when_narrow(fig, 300)
 
 
 def outlier_scatter(
