@@ -165,7 +165,7 @@ def by_number(name: str, values: pd.Series, *, log: bool = False, trim: float = 
     elif not (numbers[known] % 1).any():
         at = whole[:: max(1, -(-len(whole) // 6))]
     ticks = [(float(v), f"{10**v if log else v:.3g}") for v in at]
-    foot, colours = low, sample_colorscale(_SCALE, np.linspace(0.08, 0.97, 9))
+    foot, colours = low, sample_colorscale(_SCALE, np.linspace(0.14, 0.97, 9))
     scale = list(zip(np.linspace(0, 1, 9).tolist(), colours, strict=True))
     if not known.all():
         foot = low - _NONE_BELOW * (high - low) / (1 - _NONE_BELOW)

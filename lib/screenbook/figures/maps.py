@@ -6,6 +6,7 @@ Maps are drawn by WebGL; up to 50,000 wells stay quick to pan, which :data:`MOST
 from __future__ import annotations
 
 import base64
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -162,15 +163,16 @@ def _state(
 
 def _scale(colouring: Colouring) -> dict[str, Any]:
     """Relayout arguments of the colour axis; classes have a legend instead of a bar."""
+    title = "<br>".join(textwrap.wrap(colouring.name, 22))
     return {
         "coloraxis.colorscale": [list(stop) for stop in colouring.scale],
         "coloraxis.cmin": colouring.low,
         "coloraxis.cmax": colouring.high,
         "coloraxis.showscale": not colouring.legend,
-        "coloraxis.colorbar.title.text": colouring.name,
+        "coloraxis.colorbar.title.text": title,
         "coloraxis.colorbar.tickvals": [value for value, _ in colouring.ticks],
         "coloraxis.colorbar.ticktext": [text for _, text in colouring.ticks],
-        "legend.title.text": colouring.name,
+        "legend.title.text": title,
     }
 
 
