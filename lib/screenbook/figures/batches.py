@@ -273,7 +273,7 @@ def selection(choice: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Fig
                 mode="markers",
                 x=some[column],
                 y=some["title"],
-                error_x={"array": some["map_se"], "width": 0} if column == "map" else None,
+                error_x={"array": some["map_se" if column == "map" else "plate_se"], "width": 0},
                 marker={"color": colour, "symbol": symbol, "size": size},
                 hovertemplate="%{y}: %{x:.3f}<extra></extra>",
                 row=1,

@@ -54,7 +54,8 @@ def center_in_sequence(
     keys : sequence of str
         Columns, in order: experiment, site, batch (the plate within its experiment).
     fit : ndarray of bool, shape (n,), optional
-        Rows that the means are taken over; by default all. A group without such a row stays.
+        Rows that the means are taken over; by default all. A group without such a row only
+        loses the mean over all of them.
     standardise : bool
         Divide by the standard deviation of the group, too.
     demonstrate : bool
@@ -117,8 +118,8 @@ def _squared_sums(X: np.ndarray, middle: np.ndarray, used: np.ndarray, n: int) -
     return out
 
 
-def site_shift(X: Array, sites: np.ndarray, wells: np.ndarray) -> np.ndarray:
-    """How far centring each site position would move every well's mean profile.
+def site_shift(X: Array, sites: np.ndarray, wells: np.ndarray, unit: np.ndarray) -> float:
+    """How far centring each site position would move well means against each other.
 
     Centring on the site comes before the sites of a well are averaged. Where all wells have
     all sites, each well loses the same vector, and nothing changes between wells.
@@ -131,18 +132,22 @@ def site_shift(X: Array, sites: np.ndarray, wells: np.ndarray) -> np.ndarray:
         Position code of each site, from 0.
     wells : ndarray of int, shape (n_sites,)
         Well of each site, from 0.
+    unit : ndarray, shape (n_features,)
+        Unit of each feature.
 
     Returns
     -------
-    ndarray, shape (n_wells, n_features)
-        Shift of each well, less the mean shift.
+    float
+        Largest distance, over features and wells, from the mean move; in those units.
     """
-    positions = np.bincount(sites)
-    means = group_sums(X, sites, len(positions)) / np.maximum(positions, 1)[:, None]
-    table = np.zeros((wells.max() + 1, len(positions)))
-    np.add.at(table, (wells, sites), 1.0)
-    shift = (table / table.sum(axis=1, keepdims=True)) @ means
-    return shift - shift.mean(axis=0)
+    counts = np.bincount(sites)
+    means = group_sums(X, sites, len(counts)) / np.maximum(counts, 1)[:, None]
+    share = np.zeros((int(wells.max()) + 1, len(counts)))
+    np.add.at(share, (wells, sites), 1.0)
+    share /= share.sum(axis=1, keepdims=True)
+    patterns, times = np.unique(share, axis=0, return_counts=True)  # few, however many wells
+    moves = patterns @ (means - means.mean(axis=0))
+    return float(np.abs((moves - np.average(moves, axis=0, weights=times)) / unit).max())
 
 
 # --- by reference wells -----------------------------------------------------------------------

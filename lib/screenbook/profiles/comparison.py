@@ -50,6 +50,7 @@ COLUMNS = {
     "n_plates": "plates",
     "n_controls": "control wells judged, over both halves",
     "plate_accuracy": "share of held-out controls whose plate a classifier tells (0 to 1)",
+    "plate_se": "standard error of plate_accuracy (binomial)",
     "plate_chance": "the same under permuted plates, mean (0 to 1)",
     "plate_null_high": "the same under permuted plates, 95th percentile (0 to 1)",
     "plate_p": "permutation p of plate_accuracy",

@@ -131,15 +131,18 @@ class Judge:
     def verdict(self, method: Method) -> Verdict:
         """Put one recipe to all questions."""
         whole, trials = self.trials(method)
+        n_controls = sum(len(trial.held_out) for trial in trials)
         row: dict[str, object] = {
             "cell_type": self.cell_type,
             "method": method.name,
             "title": method.title,
             "status": method.status,
             "n_plates": len(self.layout.batches),
-            "n_controls": sum(len(trial.held_out) for trial in trials),
+            "n_controls": n_controls,
         }
-        row |= _mean([self._batch_left(trial) for trial in trials])
+        row |= (left := _mean([self._batch_left(trial) for trial in trials]))
+        if (told := left.get("plate_accuracy")) is not None:
+            row["plate_se"] = float(np.sqrt(told * (1 - told) / n_controls))
         separations = [part for part in map(self._separation, trials) if part is not None]
         if separations:
             row |= _mean([_auc(part) for part in separations])

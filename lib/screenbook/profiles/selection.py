@@ -24,8 +24,9 @@ class Choice:
         One sentence.
     table : DataFrame
         One row per candidate, in the order of the comparison: ``method``, ``title``, ``map``
-        and ``map_se`` (mean over cell types), ``auc`` (mean), ``plate_excess`` (accuracy above
-        chance, mean), ``keeps_controls``, ``near_best``, ``chosen``.
+        and ``map_se`` (mean over cell types), ``auc`` (mean), ``plate_excess`` and
+        ``plate_se`` (accuracy above chance, mean), and the steps of the rule:
+        ``keeps_controls``, ``near_best``, ``least_told`` and ``chosen``.
     """
 
     method: str
@@ -42,8 +43,11 @@ def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
        its standard error. Screens without a disease skip this step.
     2. Of these, keep those whose replicate mAP across plates, mean over cell types, is within
        one standard error of the best.
-    3. Of these, take the one whose plates are told least from its held-out controls. A tie
-       goes to the first in the table, which is the simplest.
+    3. Of these, keep those whose plates are told least from held-out controls, within one
+       standard error of the lowest.
+    4. Of these, take the one whose control separation, mean over cell types, is highest;
+       without a disease, the one whose replicate mAP is. A tie goes to the simplest, which
+       is the first in the table.
 
     Parameters
     ----------
@@ -76,8 +80,13 @@ def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
     else:
         fair["near_best"] = True
     left = fair[fair["keeps_controls"] & fair["near_best"]]
-    told = left["plate_excess"].fillna(np.inf).to_numpy()
-    by_rule = str(left["method"].iloc[int(np.argmin(told))])
+    told = left["plate_excess"].fillna(np.inf)
+    lowest = int(np.argmin(told))
+    margin = 0.0 if np.isnan(se := left["plate_se"].iloc[lowest]) else float(se)
+    left = left[told <= told.iloc[lowest] + margin]
+    fair["least_told"] = fair["method"].isin(left["method"])
+    merit = left["auc"] if left["auc"].notna().any() else left["map"]
+    by_rule = str(left["method"].iloc[int(np.argmax(merit.fillna(-np.inf)))])
     chosen = by_rule if method == "auto" else method
     fair["chosen"] = fair["method"] == chosen
     if chosen != by_rule:
@@ -94,7 +103,7 @@ def _candidates(table: pd.DataFrame) -> pd.DataFrame:
     floor = (uncentred["auc"] - uncentred["auc_se"]).reindex(fair["cell_type"]).to_numpy()
     fair["keeps"] = ~(fair["auc"].to_numpy() < floor)  # nothing is lost where nothing is asked
     fair["plate_excess"] = fair["plate_accuracy"] - fair["plate_chance"]
-    fair["map_var"] = fair["map_se"] ** 2
+    fair["map_var"], fair["plate_var"] = fair["map_se"] ** 2, fair["plate_se"] ** 2
     out = (
         fair.groupby("method", sort=False)
         .agg(
@@ -104,13 +113,16 @@ def _candidates(table: pd.DataFrame) -> pd.DataFrame:
             map_var=("map_var", "mean"),
             auc=("auc", "mean"),
             plate_excess=("plate_excess", "mean"),
+            plate_var=("plate_var", "mean"),
             keeps_controls=("keeps", "all"),
         )
         .reset_index()
     )
     out["map_se"] = np.sqrt(out["map_var"] / out["n"])
+    out["plate_se"] = np.sqrt(out["plate_var"] / out["n"])
     out = out[out["n"] == fair["cell_type"].nunique()].reset_index(drop=True)
-    return out[["method", "title", "map", "map_se", "auc", "plate_excess", "keeps_controls"]]
+    columns = ["method", "title", "map", "map_se", "auc", "plate_excess", "plate_se"]
+    return out[[*columns, "keeps_controls"]]
 
 
 def _reason(fair: pd.DataFrame) -> str:
@@ -129,6 +141,10 @@ def _reason(fair: pd.DataFrame) -> str:
         near = int((fair["near_best"] & fair["keeps_controls"]).sum())
         words += f"; replicate mAP is within one standard error of the best for {near}"
     if np.isfinite(told := row["plate_excess"]):
-        words += f"; of these, {row['method']} leaves plates least recognisable"
-        words += f" ({told:+.3f} above chance)"
+        few = int(fair["least_told"].sum())
+        words += f"; of these, {few} leave plates least recognisable"
+        words += f" ({row['method']}: {told:+.3f} above chance)"
+        if few > 1:
+            words += f", and of these {row['method']} has the highest "
+            words += "replicate mAP" if fair["auc"].isna().all() else "control separation"
     return words + "."
