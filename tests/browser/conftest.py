@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=missing))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # Playwright's event loop must not outlive the browser tests
 def chromium():
     from playwright.sync_api import sync_playwright
 

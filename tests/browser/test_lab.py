@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 
 import pytest
-from machine import CHECKOUT, CHROMIUM
+from machine import CHECKOUT
 
 TOKEN = "for-this-test-only"
 NOTEBOOK = "01_explore_screen.py"
@@ -98,46 +98,42 @@ def wait_for(address, server, log, seconds=90):
 
 
 @pytest.fixture(scope="module")
-def opened(lab, checkout):
+def opened(lab, chromium):
     """The notebook opened from its .py in a browser, all cells run, and saved."""
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        outside = []
-        page.on(
-            "request",
-            lambda request: (
-                None
-                if request.url.startswith((lab, lab.replace("http", "ws"), "data:", "blob:"))
-                else outside.append(request.url)
-            ),
-        )
-        page.goto(f"{lab}/lab/tree/{NOTEBOOK}?token={TOKEN}")
-        page.wait_for_selector(".jp-NotebookPanel .jp-MarkdownOutput h1", timeout=120_000)
-        page.wait_for_function(
-            "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=120_000,
-        )
-        page.set_default_timeout(300_000)
-        page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.wait_for_function(
-            """() => {
-              const panel = jupyterapp.shell.currentWidget;
-              const cells = [...panel.content.model.cells].filter(c => c.type === 'code');
-              return panel.sessionContext.session.kernel.status === 'idle'
-                && (cells.every(c => c.executionCount !== null && !c.isDirty) || hasError(cells));
-              function hasError(cells) {
-                return cells.some(c => c.outputs.toJSON().some(o => o.output_type === 'error'));
-              }
-            }"""
-        )
-        page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-        page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
-        page.outside = outside
-        yield page
-        browser.close()
+    page = chromium.new_page(viewport={"width": 1400, "height": 1000})
+    outside = []
+    page.on(
+        "request",
+        lambda request: (
+            None
+            if request.url.startswith((lab, lab.replace("http", "ws"), "data:", "blob:"))
+            else outside.append(request.url)
+        ),
+    )
+    page.goto(f"{lab}/lab/tree/{NOTEBOOK}?token={TOKEN}")
+    page.wait_for_selector(".jp-NotebookPanel .jp-MarkdownOutput h1", timeout=120_000)
+    page.wait_for_function(
+        "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
+        timeout=120_000,
+    )
+    page.set_default_timeout(300_000)
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
+    page.wait_for_function(
+        """() => {
+          const panel = jupyterapp.shell.currentWidget;
+          const cells = [...panel.content.model.cells].filter(c => c.type === 'code');
+          return panel.sessionContext.session.kernel.status === 'idle'
+            && (cells.every(c => c.executionCount !== null && !c.isDirty) || hasError(cells));
+          function hasError(cells) {
+            return cells.some(c => c.outputs.toJSON().some(o => o.output_type === 'error'));
+          }
+        }"""
+    )
+    page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+    page.wait_for_function("!jupyterapp.shell.currentWidget.context.model.dirty")
+    page.outside = outside
+    yield page
+    page.close()
 
 
 @pytest.fixture(scope="module")

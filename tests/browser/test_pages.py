@@ -115,8 +115,11 @@ def violations(tab, axe):
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("is_open", [False, True], ids=["folded", "unfolded"])
+@pytest.mark.parametrize(
+    ("theme", "is_open"),
+    [("light", False), ("light", True), ("dark", True)],
+    ids=["light-folded", "light-unfolded", "dark-unfolded"],
+)
 def test_pages_are_accessible(desktop, axe, theme, is_open):
     for tab in desktop:
         tab.page.emulate_media(color_scheme=theme)
