@@ -323,3 +323,22 @@ def test_pca_start_comes_back_and_random_start_moves_the_clusters():
     assert by_start.loc["pca", "distances"] > by_start.loc["random", "distances"] + 0.2
     assert by_start.loc["pca", "selected"] > by_start.loc["random", "selected"] + 0.1
     assert (by_start["neighbours"] > 0.4).all()
+
+
+def test_without_controls_to_look_around_the_rest_is_still_measured():
+    rng = np.random.default_rng(14)
+    nobody, every = np.zeros(0, dtype=int), np.arange(40)
+    table = stability(
+        rng.normal(size=(40, 3)),
+        np.zeros(40, dtype=int),
+        anchors=nobody,
+        others=every,
+        count=5,
+        seeds=[0, 1],
+        k=5,
+        n_early=20,
+        n_iter=20,
+    )
+    assert table["selected"].isna().all()
+    assert table["distances"].isna().all()  # one group has no pair
+    assert table["neighbours"].between(0, 1).all()

@@ -151,8 +151,8 @@ def stability(
         A row per start (``pca``: on the components, with a seeded jitter; ``random``) and
         pair of seeds: ``start``, ``seed_a``, ``seed_b``, ``neighbours`` (mean share of a
         well's neighbours that both maps give it), ``selected`` (share of the wells selected
-        by the radius on one map that it selects on the other), ``distances`` (Spearman's rho
-        of the distances between groups).
+        by the radius on one map that it selects on the other; NaN without `anchors` or
+        `others`), ``distances`` (Spearman's rho of the distances between groups).
     """
     n_groups = int(groups.max(initial=-1)) + 1
     draw = partial(tsne_map, scores, perplexity=perplexity, n_early=n_early, n_iter=n_iter)
@@ -164,7 +164,11 @@ def stability(
         for a, b in combinations(seeds, 2):
             pairs = group_distances(maps[a], maps[b], groups, n_groups)
             rho = rank_correlation(pairs["reference"].to_numpy(), pairs["drawn"].to_numpy())
-            both = len(np.intersect1d(chosen[a], chosen[b])) / len(chosen[a])
+            both = (
+                len(np.intersect1d(chosen[a], chosen[b])) / len(chosen[a])
+                if len(chosen[a])
+                else np.nan
+            )
             rows.append((start, a, b, shared_share(near[a], near[b]).mean(), both, rho))
     columns = ["start", "seed_a", "seed_b", "neighbours", "selected", "distances"]
     return pd.DataFrame(rows, columns=columns)

@@ -86,8 +86,10 @@ def nearest_to(
     Returns
     -------
     ndarray of int, shape (count,)
-        Wells, by growing distance.
+        Wells, by growing distance; fewer if there are not so many, none without anchors.
     """
+    if not len(anchors):
+        return others[:0]
     distance = np.empty(len(others), dtype=np.float64)
     for rows, block in cross_blocks(space[others], space[anchors]):
         distance[rows] = block.min(axis=1)
