@@ -42,6 +42,16 @@ def test_a_faithful_drawing_keeps_all_neighbours_and_a_shuffled_one_none(plane):
     assert (quality["wells"] == 300).all()
 
 
+def test_of_few_rows_fewer_neighbours_are_asked_for_and_none_placed(plane):
+    few = plane[:17]
+    recalls, quality = map_evidence.keep_neighbours(
+        {"same": (few, few)}, k=15, n_queries=200, most=1000, seed=0
+    )
+    assert recalls["k"].max() == 8
+    assert quality[["recall", "trustworthiness", "continuity"]].eq(1).all(axis=None)
+    assert map_evidence.cost_of_placing(few.astype(np.float32), 15, seed=0) is None
+
+
 def test_distances_agree_when_the_drawing_is_the_space(plane):
     names = pd.Series(np.repeat([f"g{i}" for i in range(20)], 15))
     names[:15] = ""

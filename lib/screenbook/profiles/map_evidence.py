@@ -16,7 +16,7 @@ from screenbook.profiles.map_quality import (
 )
 from screenbook.profiles.nearest import nearest_to, sample_rows
 from screenbook.profiles.neighbour_questions import label_codes, neighbour_r2
-from screenbook.profiles.reduce import tsne_map
+from screenbook.profiles.reduce import FEWEST_WELLS, tsne_map
 from screenbook.screen import Roles
 
 
@@ -55,7 +55,7 @@ def keep_neighbours(
     drawings : mapping of str to (reference, drawn)
         Spaces of shapes (n, d) and (n, 2).
     k : int
-        Size of a neighbourhood.
+        Size of a neighbourhood; of few rows, just less than half.
     n_queries, most : int
         Rows that ask, and rows among which they look; both drawn at random.
     seed : int
@@ -72,12 +72,14 @@ def keep_neighbours(
         here = sample_rows(len(spaces[0]), most, seed)
         space, flat = (part[here] for part in spaces)
         queries = sample_rows(len(space), n_queries, seed)
-        sizes = sorted({size for size in (5, k, 50, 150) if size < len(space) / 2})
+        most_near = max((len(space) - 1) // 2, 1)
+        near = min(k, most_near)
+        sizes = sorted({size for size in (5, near, 50, 150) if size <= most_near})
         recall = neighbour_recall(space, flat, sizes, queries).assign(drawing=name)
         recalls.append(recall)
-        at_k = recall[recall["k"] == k].iloc[0]
-        trust = trustworthiness(space, flat, k, queries)
-        continuity = trustworthiness(flat, space, k, queries)
+        at_k = recall[recall["k"] == near].iloc[0]
+        trust = trustworthiness(space, flat, near, queries)
+        continuity = trustworthiness(flat, space, near, queries)
         quality.append((name, len(space), at_k["recall"], at_k["chance"], trust, continuity))
     columns = ["drawing", "wells", "recall", "chance", "trustworthiness", "continuity"]
     return pd.concat(recalls, ignore_index=True), pd.DataFrame(quality, columns=columns)
@@ -167,10 +169,10 @@ def cost_of_placing(
         Rows placed, recall of their neighbours when fitted, and when placed; None if there are
         too few rows for landmarks.
     """
+    if len(scores) < 2 * FEWEST_WELLS:
+        return None
     half = tsne_map(scores, **settings, seed=seed, max_points=len(scores) // 2)
     placed = np.flatnonzero(~half.is_landmark)
-    if not len(placed):
-        return None
     whole = tsne_map(scores, **settings, seed=seed)
     fitted, put = (
         float(neighbour_recall(scores, drawing.coordinates, [k], placed)["recall"].iloc[0])
