@@ -53,7 +53,8 @@ def position_residuals(scores: np.ndarray, wells: pd.DataFrame) -> np.ndarray:
     groups = _codes(wells, ["batch", "role"])
     middle = frame.groupby(groups).transform("median")
     spread = 1.4826 * (frame - middle).abs().groupby(groups).transform("median")
-    clipped = frame.clip(middle - 4 * spread, middle + 4 * spread)
+    limits = (middle - 4 * spread).to_numpy(), (middle + 4 * spread).to_numpy()
+    clipped = pd.DataFrame(np.clip(frame.to_numpy(), *limits))
     return (clipped - clipped.groupby(groups).transform("mean")).to_numpy()
 
 
