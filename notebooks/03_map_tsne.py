@@ -233,7 +233,7 @@ show_table(quality, f"Quality of every drawing at k = {n_neighbors}, against the
 mine = after.rows[main_type]
 again = mine[sample_rows(len(mine), n_again, seed)]
 whole = by_drawing.loc[f"chosen, {main_type}, map against all axes"]
-say(f"For {main_type} wells: recall {main['recall']:.2f}, trustworthiness {main['trustworthiness']:.2f}, continuity {main['continuity']:.2f} (n = {main['wells']:,} wells). So of {n_neighbors} wells around a point about {n_neighbors * main['recall']:.0f} are its nearest in the components: a single neighbour on the map is no evidence, the majority in a region is. Against all {chosen.n_vars} axes of the chosen profiles, noise included, recall is {whole['recall']:.2f}.")  # fmt: skip
+say(f"For {main_type} wells: recall {main['recall']:.2f}, trustworthiness {main['trustworthiness']:.2f}, continuity {main['continuity']:.2f} (n = {main['wells']:,.0f} wells). So of {n_neighbors} wells around a point about {n_neighbors * main['recall']:.0f} are its nearest in the components: a single neighbour on the map is no evidence, the majority in a region is. Against all {chosen.n_vars} axes of the chosen profiles, noise included, recall is {whole['recall']:.2f}.")  # fmt: skip
 say(f"Before centring recall was {by_drawing.loc['before centring, map', 'recall']:.2f}. A better recall there is no praise: plates make neighbours too, and strong clusters are easily kept, whatever made them.")  # fmt: skip
 landmarks = {"before centring": map_before, "centred in sequence": map_sequence, **maps}
 used = [f"{name} {m.is_landmark.sum():,} of {len(m.is_landmark):,}" for name, m in landmarks.items() if not m.is_landmark.all()]  # fmt: skip
