@@ -66,13 +66,6 @@ settings = {"perplexity": perplexity, "n_early": n_early, "n_iter": n_iter}
 drawing = {**settings, "max_points": max_points, "seed": seed}
 asking = {"n_queries": n_queries, "seed": seed}
 
-
-def spread(told):
-    """Read an interval aloud; one plate has none."""
-    known = np.isfinite(told["low"])
-    return f"95 % interval {told['low']:.0%} to {told['high']:.0%}" if known else "no interval"
-
-
 # %% [markdown]
 # ## Fewer numbers for each well
 #
@@ -118,12 +111,12 @@ spaces_before = {
     "t-SNE map": map_before.coordinates[asked],
 }
 plates = {"clusters": label_codes(screen.obs["batch"])[asked]}
-its_type = Question("its cell type", label_codes(screen.obs["cell_type"])[asked])
 questions = screen_questions(screen.obs.iloc[asked], roles)
 answers_before = ask_all(spaces_before, questions, n_neighbors, **asking, **plates)
-answers_sequence = ask_all({"t-SNE map": map_sequence.coordinates[asked]}, [*questions, its_type], n_neighbors, **asking, **plates).set_index("question")  # fmt: skip
+answers_sequence = ask_all({"t-SNE map": map_sequence.coordinates[asked]}, [*questions, Question("its cell type", label_codes(screen.obs["cell_type"])[asked])], n_neighbors, **asking, **plates).set_index("question")  # fmt: skip
 on_map = answers_before.query("space == 't-SNE map'").set_index("question")
 own, left = (told.loc["its plate, among like controls"] for told in (on_map, answers_sequence))
+spans = [f"95 % interval {t['low']:.0%} to {t['high']:.0%}" if t["low"] <= t["high"] else "no interval" for t in (own, left)]  # fmt: skip
 
 # %%
 axis_name = "on-axis score (0 healthy, 1 diseased)" if roles.has_disease else "distance from vehicle (control SD)"  # fmt: skip
@@ -136,7 +129,7 @@ panels = [Panel(name, flat.coordinates[drawn], drawn) for name, flat in {"before
 title = f"Before centring {own['shared']:.0%} of a control's nearest like controls are from its plate, after it {left['shared']:.0%}"
 subtitle = f"{screen.n_obs:,} {rows_are}, {len(drawn):,} drawn; chance {own['chance']:.0%}; perplexity {map_before.settings.perplexity:g}"
 figure = map_figure(panels, screen.obs, colourings, title=title, subtitle=subtitle)
-show(figure, f"Two t-SNE maps of the same {screen.n_obs:,} {rows_are}, before and after centring in sequence; the menu colours both, and a click on a well selects its compound. Of the {n_neighbors} nearest controls of the same kind and cell type on the map, {own['shared']:.0%} ({spread(own)}) are from the same plate before and {left['shared']:.0%} ({spread(left)}) after; {own['chance']:.0%} would be by chance.", wide=True, thumbnail=True)  # fmt: skip
+show(figure, f"Two t-SNE maps of the same {screen.n_obs:,} {rows_are}, before and after centring in sequence; the menu colours both, and a click on a well selects its compound. Of the {n_neighbors} nearest controls of the same kind and cell type on the map, {own['shared']:.0%} ({spans[0]}) are from the same plate before and {left['shared']:.0%} ({spans[1]}) after; {own['chance']:.0%} would be by chance.", wide=True, thumbnail=True)  # fmt: skip
 say(f"Before centring a control shares its plate with {own['shared'] / own['chance']:.1f} times as many of its neighbours on the map as chance would have it, centred in sequence with {left['shared'] / left['chance']:.1f} times.")  # fmt: skip
 mixed = answers_sequence.loc["its cell type"] if len(cell_types) > 1 else None
 say("There is one cell type here, so nothing is mixed that should be apart." if mixed is None else f"The two panels look at cell types together, as the original did, and the right one shows why the rest of this report does not: taking off the mean of each experiment takes off the cell type as well, and now {mixed['shared']:.0%} of neighbours are of the same type where chance is {mixed['chance']:.0%}. Two wells side by side there may have nothing in common but their place relative to their own experiment.")  # fmt: skip
@@ -160,6 +153,7 @@ on_apart = answers_after.query("space == 't-SNE map'").set_index("question")
 first = ("its control", "its mechanism", "its compound", "its")
 asks = [q for start in first for q in on_apart.index if q.startswith(start)]
 lost, now = on_map.loc[asks[0]], on_apart.loc[asks[0]]
+span = f"95 % interval {now['low']:.0%} to {now['high']:.0%}" if now["low"] <= now["high"] else "no interval"  # fmt: skip
 still = on_apart.loc["its plate, among like controls"]
 
 # %%
@@ -170,7 +164,7 @@ panels = [Panel(f"{c} ({len(after.rows[c]):,} wells)", places[i], i) for c, i in
 subtitle = f"{len(obs):,} wells; perplexity {', '.join(f'{m.settings.perplexity:g} ({c})' for c, m in maps.items())}"
 figure = map_figure(panels, obs, of_wells, title=f"With the chosen profiles {gained}", subtitle=subtitle)  # fmt: skip
 show(figure, f"A t-SNE map of the chosen profiles for each cell type; the menu colours them, by the position between the controls (*{axis_name}*) for instance. The plate is shared by {still['shared']:.0%} of a control's nearest like controls, where chance is {still['chance']:.0%}.", wide=True)  # fmt: skip
-say(f"Neighbours that share {asks[0]}: {lost['shared']:.0%} before centring (chance {lost['chance']:.0%}), {now['shared']:.0%} ({spread(now)}, {now['n_queries']:,} wells asked) with the chosen profiles. An even cloud is no failure: most compounds of a library do nothing, and wells that differ by noise alone have no clusters to form. Where the map does break up, ask the menu first whether plates or positions break with it.")  # fmt: skip
+say(f"Neighbours that share {asks[0]}: {lost['shared']:.0%} before centring (chance {lost['chance']:.0%}), {now['shared']:.0%} ({span}, {now['n_queries']:,} wells asked) with the chosen profiles. An even cloud is no failure: most compounds of a library do nothing, and wells that differ by noise alone have no clusters to form. Where the map does break up, ask the menu first whether plates or positions break with it.")  # fmt: skip
 
 # %%
 held = {c: found.explained[:2].sum() for c, found in after.components.items()}
