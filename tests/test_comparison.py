@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from planted_batches import planted_part
+from planted_batches import planted_part, planted_screen
+from screenbook.errors import InputError
 from screenbook.profiles import comparison
 from screenbook.profiles.batches import cell_type_parts
 from screenbook.profiles.comparison import (
@@ -128,6 +129,29 @@ def test_a_method_that_cannot_be_had_is_told_and_skipped():
     assert found.refused["method"].tolist() == ["bulk_tvn", "sequence_condition"]
     assert "E1/1" in found.refused["why"].iloc[0]
     assert found.table["auc"].isna().all()
+
+
+def test_one_plate_is_refused_with_the_mend():
+    part = planted_part(n_experiments=1, n_plates=1)
+    with pytest.raises(InputError, match=r"one plate of each cell type \('renal'\).*: add plates"):
+        compare_methods([part])
+
+
+def test_a_cell_type_with_one_plate_does_not_stop_the_others():
+    screen = planted_screen(n_controls=12)
+    last = screen.obs["batch"].astype(str) == "E2/4"
+    screen.obs["cell_type"] = np.where(last, "simian", "renal")
+    parts = cell_type_parts(screen)
+    methods = [METHODS[name] for name in SOME]
+    found = compare_methods(parts, methods=methods, settings=SETTINGS, questions=QUESTIONS)
+    lonely = found.table[found.table["cell_type"] == "simian"]
+    assert len(lonely) == len(SOME)
+    assert lonely[["plate_accuracy", "kbet", "auc", "map"]].isna().all(axis=None)
+    assert choose_method(found.table).method in SOME
+    table = replicate_table(
+        parts, METHODS["tvn"], settings=SETTINGS, questions=QUESTIONS, null_size=100
+    )
+    assert set(table["cell_type"]) == {"renal"}
 
 
 def test_plates_of_the_warning_are_listed(part, compared):

@@ -90,7 +90,7 @@ def kbet_pvalues(
     return (above + rng.random(n) * (equal + 1)) / (n_draws + 1)
 
 
-def ilisi(near: Neighbours, batch: np.ndarray, *, perplexity: float = 30.0) -> np.ndarray:
+def ilisi(near: Neighbours, *batches: np.ndarray, perplexity: float = 30.0) -> np.ndarray:
     """Count the batches around each well: the integration local inverse Simpson index.
 
     Korsunsky et al. 2019 (10.1038/s41592-019-0619-0): neighbours are weighted by a Gaussian
@@ -101,24 +101,26 @@ def ilisi(near: Neighbours, batch: np.ndarray, *, perplexity: float = 30.0) -> n
     ----------
     near : Neighbours
         Of control wells, three times `perplexity` of each.
-    batch : ndarray of int, shape (n,)
-        Batch of each.
+    *batches : ndarray of int, shape (n,)
+        Batch of each; several labellings may be asked for at once.
     perplexity : float
         Effective number of neighbours; three times as many are looked at.
 
     Returns
     -------
-    ndarray, shape (n,)
+    ndarray, shape (n,), or (n_labellings, n) if there are several
         From 1 (one batch around) to the number of batches.
     """
-    _, label = np.unique(batch, return_inverse=True)
-    n = len(label)
     index = near.index[:, : int(3 * perplexity)]
-    size = index.shape[1]
+    n, size = index.shape
     weight = _gaussian_weights(near.distance[:, :size], min(perplexity, size / 3))
-    share = np.zeros((n, int(label.max()) + 1))
-    np.add.at(share, (np.repeat(np.arange(n), size), label[index].ravel()), weight.ravel())
-    return 1.0 / (share**2).sum(axis=1)
+    found = []
+    for batch in batches:
+        _, label = np.unique(batch, return_inverse=True)
+        share = np.zeros((n, int(label.max()) + 1))
+        np.add.at(share, (np.repeat(np.arange(n), size), label[index].ravel()), weight.ravel())
+        found.append(1.0 / (share**2).sum(axis=1))
+    return found[0] if len(found) == 1 else np.array(found)
 
 
 def _gaussian_weights(distance: np.ndarray, perplexity: float) -> np.ndarray:
@@ -126,7 +128,7 @@ def _gaussian_weights(distance: np.ndarray, perplexity: float) -> np.ndarray:
     shifted = distance - distance[:, :1]
     low, high = np.zeros(len(distance)), np.full(len(distance), np.inf)
     beta = np.ones(len(distance))
-    for _ in range(60):
+    for _ in range(50):
         weight = np.exp(-shifted * beta[:, None])
         weight /= weight.sum(axis=1, keepdims=True)
         entropy = -(weight * np.log(np.maximum(weight, 1e-300))).sum(axis=1)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from screenbook.errors import InputError
+from screenbook.errors import InputError, listing
 from screenbook.profiles.batches import Part
 from screenbook.profiles.judge import Judge, Questions
 from screenbook.profiles.methods import METHODS, Method, Settings
@@ -105,8 +105,18 @@ def compare_methods(
     Returns
     -------
     Comparison
+
+    Raises
+    ------
+    InputError
+        If no cell type has two plates: there is no batch to be compared with another.
     """
     settings, questions = settings or Settings(), questions or Questions()
+    if all(len(part.layout.batches) < 2 for part in parts):
+        raise InputError(
+            f"the screen has one plate of each cell type ({listing(p.cell_type for p in parts)}), "
+            "so there is no other plate to hold it against: add plates to take batch effects out"
+        )
     out = Comparison(pd.DataFrame())
     rows: list[dict[str, object]] = []
     refused: list[dict[str, object]] = []
@@ -228,7 +238,7 @@ def replicate_table(
     """
     settings, questions = settings or Settings(), questions or Questions()
     tables = [_replicate_table(part, method, settings, questions, null_size) for part in parts]
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat([t for t in tables if len(t)] or tables[:1], ignore_index=True)
 
 
 def _replicate_table(

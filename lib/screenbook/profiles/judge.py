@@ -214,9 +214,9 @@ class Judge:
             p = kbet_pvalues(near, batch, n_neighbours=ask.n_neighbours, seed=ask.seed)
             found["kbet"] = float((p > KBET_LEVEL).mean())
             shuffled = np.random.default_rng(ask.seed).permutation(batch)
-            for name, labels in (("ilisi", batch), ("ilisi_mixed", shuffled)):
-                around = np.median(ilisi(near, labels, perplexity=ask.perplexity))
-                found[name] = float((around - 1) / (n_batches - 1))
+            around = np.median(ilisi(near, batch, shuffled, perplexity=ask.perplexity), axis=1)
+            for name, plates in zip(("ilisi", "ilisi_mixed"), around, strict=True):
+                found[name] = float((plates - 1) / (n_batches - 1))
             found["pcr"] = pc_regression(points, batch)[1]
         return found
 
