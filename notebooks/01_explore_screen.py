@@ -118,6 +118,10 @@ say(
 # %%
 compounds = design.compound_table(obs, roles.references)
 n_compounds = compounds["compound_key"].nunique()
+given = obs[obs["compound_key"].astype(str) != ""]
+n_treatments = len(given[["compound_key", "treatment_conc"]].drop_duplicates())
+n_mechanisms = given["moa"].astype(str).replace("", np.nan).nunique() if "moa" in obs else 0
+report.headline(treatments=n_treatments, mechanisms=n_mechanisms)
 typical = compounds.groupby("cell_type")["wells"].median()
 most = compounds.iloc[compounds["wells"].argmax()]
 times = most["wells"] / typical[most["cell_type"]]
@@ -363,7 +367,7 @@ say(text if truth else "This screen was not simulated: there is no truth to hold
 # ## What we found
 
 # %%
-content = f"{len(obs):,} wells on {len(judged)} plates hold {n_compounds:,} compounds in {len(cell_types)} cell type{several}."
+content = f"{len(obs):,} wells on {len(judged)} plates hold {n_compounds:,} compounds ({n_treatments:,} with their doses, {n_mechanisms} known mechanisms) in {len(cell_types)} cell type{several}."
 trust = f"{len(judged) - len(flagged)} plates are kept and {len(flagged)} flagged; {n_flagged:,} wells ({n_flagged / len(odd):.1%}) are flagged, and none is removed."
 place = f"Position: {n_sure.get('controls', 0)} of {n_tests.get('controls', 0)} tests among controls have q < 0.05, and {n_sure.get('all', 0)} of {n_tests.get('all', 0)} among all wells."
 findings = [content, verdict, trust, place]
