@@ -180,7 +180,7 @@ test: $(READY_TO_TEST) ## the whole check: lint, format, types, tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	$(PY) -m pytest
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "The browser tests were skipped: they need Chromium (Debian: apt-get install chromium)"
 

@@ -41,3 +41,5 @@ def cap_threads() -> None:
     share = str(max(1, cores() // side_by_side()))
     for pool in _POOLS:
         os.environ.setdefault(pool, share)
+    # A thread that waits for its turn on a busy core sleeps instead of spinning.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
