@@ -67,8 +67,10 @@ def test_selection_shows_the_steps_of_the_rule():
             "keeps_controls": [True, True, True, False],
             "near_best": [False, True, True, True],
             "chosen": [False, True, False, False],
+            "candidate": True,
         }
     )
+    choice.loc[4] = ["e", "E", 0.95, 0.05, 0.0, 0.01, True, True, False, False]
     fig = batches.selection(choice, title="T")
     named = {t.name: list(t.y) for t in fig.data if t.showlegend}
     assert named == {
@@ -76,10 +78,11 @@ def test_selection_shows_the_steps_of_the_rule():
         "within one standard error of the best": ["C"],
         "less replicable": ["A"],
         "loses control separation": ["D"],
+        "for comparison": ["E"],
     }
     band = fig.layout.shapes[0]
     assert (band.x0, band.x1) == pytest.approx((0.47, 0.52))
-    assert list(fig.layout.yaxis.categoryarray) == ["D", "C", "B", "A"]
+    assert list(fig.layout.yaxis.categoryarray) == ["E", "D", "C", "B", "A"]
 
 
 def test_selection_without_replicates_still_draws():
@@ -94,6 +97,7 @@ def test_selection_without_replicates_still_draws():
             "keeps_controls": [True],
             "near_best": [True],
             "chosen": [True],
+            "candidate": [True],
         }
     )
     batches.selection(choice, title="T").to_json()

@@ -27,7 +27,7 @@ from screenbook.figures.palette import (
 _STATUS = {
     "candidate": (BLUE, "can be chosen"),
     "warning": (ORANGE, "warning: was given a label of interest"),
-    "comparison": (GREY, "for comparison: not judged on unseen wells"),
+    "comparison": (GREY, "for comparison: not chosen by the rule"),
 }
 _CELL_TYPE_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "x")
 
@@ -254,12 +254,14 @@ def selection(choice: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Fig
     """
     names = ["replicate mAP across plates", "plates told, above chance (share of wells)"]
     fig = make_subplots(1, 2, shared_yaxes=True, subplot_titles=names, horizontal_spacing=0.04)
-    lost, near = ~choice["keeps_controls"], choice["near_best"]
+    fair, near = choice["candidate"], choice["near_best"]
+    lost = ~choice["keeps_controls"] & fair
     groups = (
         ("chosen", choice["chosen"], EMPHASIS, "star", 14),
-        ("within one standard error of the best", near & ~lost, BLUE, "circle", 9),
-        ("less replicable", ~near & ~lost, GREY, "circle-open", 9),
+        ("within one standard error of the best", near & fair & ~lost, BLUE, "circle", 9),
+        ("less replicable", ~near & fair & ~lost, BLUE, "circle-open", 9),
         ("loses control separation", lost, ORANGE, "x", 9),
+        ("for comparison", ~fair, GREY, "circle", 7),
     )
     for name, mask, colour, symbol, size in groups:
         some = choice[mask & ((name == "chosen") | ~choice["chosen"])]
@@ -279,7 +281,7 @@ def selection(choice: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Fig
                 row=1,
                 col=panel,
             )
-    best = choice[choice["keeps_controls"]].nlargest(1, "map")
+    best = choice[fair & choice["keeps_controls"]].nlargest(1, "map")
     if len(best):
         top, se = float(best["map"].iloc[0]), float(best["map_se"].iloc[0])
         fig.add_vrect(x0=top - se, x1=top, fillcolor=shade(BLUE, 0.15), line_width=0, row=1, col=1)

@@ -46,7 +46,8 @@ COLUMNS = {
     "cell_type": "cell type; every number is within one",
     "method": "name of the recipe, as the parameter takes it",
     "title": "name of the recipe, as figures show it",
-    "status": "candidate, warning (was given a label of interest) or comparison (not cross-fit)",
+    "status": "candidate, comparison (not chosen by the rule) or warning (given a label of "
+    "interest)",
     "n_plates": "plates",
     "n_controls": "control wells judged, over both halves",
     "plate_accuracy": "share of held-out controls whose plate a classifier tells (0 to 1)",

@@ -106,8 +106,10 @@ class Method:
     what : str
         One sentence: what is taken off.
     status : {"candidate", "warning", "comparison"}
-        Only candidates can be chosen. A warning is given a label of interest; a comparison
-        cannot be judged on wells it has not seen.
+        The rule chooses among candidates. A comparison can be asked for: the original's
+        sequences, whose means mix controls with treated wells, and Harmony, which cannot be
+        judged on wells it has not seen. A warning is given a label of interest, and never goes
+        on.
     scale : callable
         Task and settings in, centred and scaled profiles (n, n_features) out.
     whiten, align, harmonise : bool
@@ -196,12 +198,14 @@ METHODS: dict[str, Method] = {
             "experiment, site, plate",
             "the mean of each experiment, then of each plate, over all wells",
             _sequence("experiment", "site", "batch"),
+            status="comparison",
         ),
         Method(
             "sequence_standard",
             "experiment, site, plate; standardised",
             "the same, and the standard deviation of each",
             _sequence("experiment", "site", "batch", standardise=True),
+            status="comparison",
         ),
         Method(
             "sequence_condition",

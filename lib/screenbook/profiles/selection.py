@@ -23,10 +23,11 @@ class Choice:
     reason : str
         One sentence.
     table : DataFrame
-        One row per candidate, in the order of the comparison: ``method``, ``title``, ``map``
-        and ``map_se`` (mean over cell types), ``auc`` (mean), ``plate_excess`` and
-        ``plate_se`` (accuracy above chance, mean), and the steps of the rule:
-        ``keeps_controls``, ``near_best``, ``least_told`` and ``chosen``.
+        One row per method that may go on, in the order of the comparison: ``method``,
+        ``title``, ``candidate`` (whether the rule may choose it), ``map`` and ``map_se`` (mean
+        over cell types), ``auc`` (mean), ``plate_excess`` and ``plate_se`` (accuracy above
+        chance, mean), and the steps of the rule: ``keeps_controls``, ``near_best``,
+        ``least_told`` and ``chosen``.
     """
 
     method: str
@@ -55,7 +56,7 @@ def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
         From :func:`screenbook.profiles.comparison.compare_methods`; columns about mechanisms
         are not looked at.
     method : str
-        ``"auto"``, or the name of a candidate that takes the place of the rule's.
+        ``"auto"``, or the name of a method that takes the place of the rule's.
 
     Returns
     -------
@@ -64,41 +65,41 @@ def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
     Raises
     ------
     InputError
-        If `method` is not among the candidates that all cell types have.
+        If `method` is a warning, or is not there for all cell types.
     """
-    fair = _candidates(table)
-    if method != "auto" and method not in set(fair["method"]):
+    summary = _summary(table)
+    if method != "auto" and method not in set(summary["method"]):
         raise InputError(
             f"parameter method is {method!r}, which cannot go on here; choose auto or one of "
-            + listing(fair["method"], 20)
-            + did_you_mean(method, ["auto", *fair["method"]])
+            + listing(summary["method"], 20)
+            + did_you_mean(method, ["auto", *summary["method"]])
         )
-    kept = fair[fair["keeps_controls"]]
-    if kept["map"].notna().any():
-        best = kept.iloc[int(np.nanargmax(kept["map"].to_numpy()))]
-        fair["near_best"] = fair["map"] >= best["map"] - best["map_se"]
+    left = summary[summary["candidate"] & summary["keeps_controls"]]
+    if left["map"].notna().any():
+        best = left.iloc[int(np.nanargmax(left["map"].to_numpy()))]
+        summary["near_best"] = summary["map"] >= best["map"] - best["map_se"]
+        left = left[left["map"] >= best["map"] - best["map_se"]]
     else:
-        fair["near_best"] = True
-    left = fair[fair["keeps_controls"] & fair["near_best"]]
+        summary["near_best"] = True
     told = left["plate_excess"].fillna(np.inf)
     lowest = int(np.argmin(told))
     margin = 0.0 if np.isnan(se := left["plate_se"].iloc[lowest]) else float(se)
     left = left[told <= told.iloc[lowest] + margin]
-    fair["least_told"] = fair["method"].isin(left["method"])
+    summary["least_told"] = summary["method"].isin(left["method"])
     merit = left["auc"] if left["auc"].notna().any() else left["map"]
     by_rule = str(left["method"].iloc[int(np.argmax(merit.fillna(-np.inf)))])
     chosen = by_rule if method == "auto" else method
-    fair["chosen"] = fair["method"] == chosen
+    summary["chosen"] = summary["method"] == chosen
     if chosen != by_rule:
         reason = f"The parameter asks for {chosen}; the rule would have chosen {by_rule}."
     else:
-        reason = _reason(fair)
-    return Choice(chosen, by_rule, reason, fair)
+        reason = _reason(summary[summary["candidate"]])
+    return Choice(chosen, by_rule, reason, summary)
 
 
-def _candidates(table: pd.DataFrame) -> pd.DataFrame:
-    """One row per candidate that every cell type has, with means over cell types."""
-    fair = table[table["status"] == "candidate"].copy()
+def _summary(table: pd.DataFrame) -> pd.DataFrame:
+    """One row per method that every cell type has and that may go on, means over cell types."""
+    fair = table[table["status"] != "warning"].copy()
     uncentred = fair[fair["method"] == "none"].set_index("cell_type")
     floor = (uncentred["auc"] - uncentred["auc_se"]).reindex(fair["cell_type"]).to_numpy()
     fair["keeps"] = ~(fair["auc"].to_numpy() < floor)  # nothing is lost where nothing is asked
@@ -108,6 +109,7 @@ def _candidates(table: pd.DataFrame) -> pd.DataFrame:
         fair.groupby("method", sort=False)
         .agg(
             title=("title", "first"),
+            status=("status", "first"),
             n=("cell_type", "size"),
             map=("map", "mean"),
             map_var=("map_var", "mean"),
@@ -121,7 +123,8 @@ def _candidates(table: pd.DataFrame) -> pd.DataFrame:
     out["map_se"] = np.sqrt(out["map_var"] / out["n"])
     out["plate_se"] = np.sqrt(out["plate_var"] / out["n"])
     out = out[out["n"] == fair["cell_type"].nunique()].reset_index(drop=True)
-    columns = ["method", "title", "map", "map_se", "auc", "plate_excess", "plate_se"]
+    out["candidate"] = out["status"] == "candidate"
+    columns = ["method", "title", "candidate", "map", "map_se", "auc", "plate_excess", "plate_se"]
     return out[[*columns, "keeps_controls"]]
 
 
