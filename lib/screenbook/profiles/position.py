@@ -292,7 +292,7 @@ def position_map(score: np.ndarray, wells: pd.DataFrame) -> pd.DataFrame:
     kept = wells[used]
     residual = position_residuals(score[used, None], kept)[:, 0]
     if len(kept):
-        residual /= residual.std() or 1.0
+        residual = residual / (residual.std() or 1.0)
     frame = kept[["row", "column"]].assign(value=residual)
     grouped = frame.groupby(["row", "column"], observed=True)["value"]
     return grouped.agg(mean="mean", n="size").reset_index()
