@@ -129,7 +129,7 @@ def _summary(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _reason(fair: pd.DataFrame) -> str:
-    """Retell the three steps with their numbers."""
+    """Retell the steps of the rule with their numbers."""
     row = fair[fair["chosen"]].iloc[0]
     lost = int((~fair["keeps_controls"]).sum())
     if fair["auc"].isna().all():
@@ -140,14 +140,17 @@ def _reason(fair: pd.DataFrame) -> str:
             if lost
             else (f"None of {len(fair)} candidates loses control separation")
         )
+    name, told = row["method"], f"{row['plate_excess']:+.3f} above chance"
+    near = int((fair["near_best"] & fair["keeps_controls"]).sum())
+    few = int(fair["least_told"].sum())
     if fair["map"].notna().any():
-        near = int((fair["near_best"] & fair["keeps_controls"]).sum())
-        words += f"; replicate mAP is within one standard error of the best for {near}"
-    if np.isfinite(told := row["plate_excess"]):
-        few = int(fair["least_told"].sum())
-        words += f"; of these, {few} leave plates least recognisable"
-        words += f" ({row['method']}: {told:+.3f} above chance)"
-        if few > 1:
-            words += f", and of these {row['method']} has the highest "
-            words += "replicate mAP" if fair["auc"].isna().all() else "control separation"
+        words += "; replicate mAP is within one standard error of the best for "
+        words += str(near) if near > 1 else f"{name} alone (plates told {told})"
+    if near > 1 and np.isfinite(row["plate_excess"]):
+        which = f"{few} of these leave" if few > 1 else f"of these {name} leaves"
+        words += f"; {which} plates least recognisable ({name}: {told})"
+    if near > 1 and few > 1:
+        words += f", and {name} has the highest "
+        words += "replicate mAP" if fair["auc"].isna().all() else "control separation"
+        words += " among them"
     return words + "."
