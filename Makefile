@@ -199,4 +199,4 @@ lock: ## write constraints.txt anew, from a clean environment
 	@mv build/lock/constraints.txt constraints.txt
 
 clean: ## remove what can be made again: build, reports, caches (not data, not .venv)
-	@rm -rf build $(filter-out reports/README.md,$(wildcard reports/*)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf build $(filter-out reports/README.%,$(wildcard reports/*)) .mypy_cache .ruff_cache .pytest_cache .hypothesis
