@@ -20,7 +20,7 @@
 #
 # A plate that was stained on another day looks different, and that difference can be larger than anything a compound does.
 # Many recipes promise to remove it; each can be too weak, and each can remove what the screen was made to find.
-# So all of them are put to the same questions here, on control wells they have not seen, and one is chosen by a rule that was fixed before.
+# So all of them are put to the same questions here, on control wells they have not seen, and one is chosen by a stated rule, which sees controls and replicates only.
 
 # %% tags=["parameters"]
 run: str = "simulated"  # the run whose screen is read
