@@ -194,7 +194,7 @@ else:
 # %% [markdown]
 # ## The choice
 #
-# The rule, fixed beforehand: of the methods that refer to control wells or to the treated bulk of the same plate and lose no control separation (AUC not below the uncentred one by more than its standard error), take those whose replicate mAP is within one standard error of the best; of these, those whose plates are told least, within one standard error again; and of these the one that separates controls best (without a disease, the one with the highest replicate mAP).
+# The rule: of the methods that refer to control wells or to the treated bulk of the same plate and lose no control separation (AUC not below the uncentred one by more than its standard error), take those whose replicate mAP is within one standard error of the best; of these, those whose plates are told least, within one standard error again; and of these the one that separates controls best (without a disease, the one with the highest replicate mAP).
 # It looks at controls and replicates, and at no mechanism, no hit and no known drug.
 # The later reports compute with the wells as the chosen method leaves them, then with all control wells as reference.
 

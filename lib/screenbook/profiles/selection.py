@@ -37,7 +37,7 @@ class Choice:
 
 
 def choose_method(table: pd.DataFrame, method: str = "auto") -> Choice:
-    """Choose a recipe by a rule that is fixed beforehand.
+    """Choose a recipe by a stated rule.
 
     1. Of the candidates, keep those that lose no control separation: in every cell type, the
        leave-plate-out AUC of held-out controls is not below the uncentred one by more than
