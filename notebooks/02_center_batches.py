@@ -16,7 +16,7 @@
 # **Question.** What does batch do to the profiles, and what takes it away without taking the biology?
 #
 # **Reads** the screen of the run (`screen.zarr`, `wells.zarr`).
-# **Writes** `centred.zarr` (all wells, as the chosen method leaves them), `methods.tsv` (every method, every measure) and `treatments.tsv` (replicate mAP of every treatment).
+# **Writes** `centred.zarr` (all wells, as the chosen method leaves them), `methods.tsv` (every method, every measure) and `replicates.tsv` (replicate mAP of every treatment).
 #
 # A plate that was stained on another day looks different, and that difference can be larger than anything a compound does.
 # Many recipes promise to remove it; each can be too weak, and each can remove what the screen was made to find.
@@ -224,13 +224,13 @@ say(f"`centred.zarr` holds {centred.n_obs:,} wells on {centred.n_vars} axes, mad
 
 # %%
 treatments = comparison.replicate_table(parts, chosen, **asked, null_size=null_size)
-save_table(treatments, run, "treatments", comparison.TREATMENT_COLUMNS)
+save_table(treatments, run, "replicates", comparison.TREATMENT_COLUMNS)
 found, rises = treatments["q"] < 0.05, treatments["map"] > treatments["map_uncentred"]
 if len(treatments):
     title = f"{found.mean():.0%} of treatments find their replicates on other plates (q < 0.05)"
     fig = replicate_pictures.replicate_gain(treatments, title=title, subtitle=f"{len(treatments):,} treatments (compound and dose) with replicates on two plates or more; dashed: no change")  # fmt: skip
     show(fig, f"Replicate mAP across plates of every treatment, uncentred against centred; diamonds have q < 0.05 (Benjamini-Hochberg over the treatments of a cell type). Centring raises it for {rises.mean():.0%} of them.")  # fmt: skip
-    show_table(treatments.drop(columns="compound_key"), "Replicate mAP of every treatment, best first.", units={"treatment_conc": "µM"}, file="treatments")  # fmt: skip
+    show_table(treatments.drop(columns="compound_key"), "Replicate mAP of every treatment, best first.", units={"treatment_conc": "µM"}, file="replicates")  # fmt: skip
     say(
         f"{int(found.sum()):,} of {len(treatments):,} treatments have q < 0.05: their replicates on other plates come before untreated wells more often than chance allows. "
         f"Would the others, had they more wells? A perfect ranking would give p = {treatments['p_least'].median():.2g} in the median design, and {(treatments['p_least'] >= 0.05).mean():.0%} of treatments have too few wells for any p below 0.05; what is not found may also be inert, which in a library is the usual case."
