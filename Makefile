@@ -89,6 +89,9 @@ THEME := $(patsubst %,$(LIB)/report/%.py,outputs page raster render series text 
 
 # Which notebook reads what another one wrote.
 NEEDS_03 := 02
+NEEDS_04 := 01 02 03
+NEEDS_05 := 02 04
+NEEDS_09 := 02 03 04 05
 
 book = $(filter build/$(BASE)/$(1)_%,$(BOOKS))
 needs = $(foreach need,$(NEEDS_$(firstword $(subst _, ,$(1)))),$(call book,$(need)))

@@ -62,9 +62,8 @@ def weigh_treatments(part: Part, scores: WellScores, *, n_draws: int, seed: int)
         untreated), ``off_score off_low off_high`` (control SD, free of noise: 0 where nothing
         is shared between plates), ``alignment`` (cosine between the way moved and the
         way to healthy, -1 to 1), ``off_p off_limit`` (see :func:`off_axis_test`), ``outside``
-        (share of wells unlike any control), ``edge`` (share in the two outer rings), ``p p_worse p_least`` (against untreated
-        wells, exact),
-        ``z_bulk p_bulk`` (against the treated bulk).
+        (share of wells unlike any control), ``edge`` (share in the two outer rings), ``p p_worse p_least``
+        (against untreated wells, exact), ``z_bulk p_bulk`` (against the treated bulk).
     """
     codes, names = treatment_codes(part.obs)
     used = np.where(scores.used, codes, -1)
