@@ -32,6 +32,7 @@ from screenbook.errors import InputError
 from screenbook.profiles.replicates import treatment_codes
 
 _EXACT_BELOW = 10_000  # product of two sample sizes, above which Smirnov's limit is as good
+_NONE = np.empty(0, dtype=int)
 _SCORES = ("on_score", "off_score", "on_untreated", "on_healthy", "score")
 _MOST_REFERENCE = 500  # wells of either kind in the distance that all others are divided by
 
@@ -198,7 +199,7 @@ class _Healthy:
         for plate in np.unique(plates[wells]):
             self.on[int(plate)] = wells[plates[wells] == plate]
 
-    def like(self, plates: np.ndarray, without: frozenset[int] = frozenset()) -> np.ndarray:
+    def like(self, plates: np.ndarray, without: np.ndarray = _NONE) -> np.ndarray:
         """As many wells for each of the plates given, a multiple of their number in all.
 
         From all plates if these have too few; none if all have too few.
@@ -213,8 +214,8 @@ class _Healthy:
         return pool[: min(self.most, len(pool)) // len(plates) * len(plates)]
 
     @staticmethod
-    def _pool(wells: np.ndarray, without: frozenset[int]) -> np.ndarray:
-        return wells[[w not in without for w in wells]] if without else wells
+    def _pool(wells: np.ndarray, without: np.ndarray) -> np.ndarray:
+        return wells[~np.isin(wells, without)] if len(without) else wells
 
 
 def earth_mover_scores(
@@ -298,7 +299,9 @@ def earth_mover_scores(
     score = (bounds[:, 0] - scores[:, 0]) / (bounds[:, 0] - bounds[:, 1])
     table = table.assign(on_score=scores[:, 0], off_score=scores[:, 1])
     table = table.assign(on_untreated=bounds[:, 0], on_healthy=bounds[:, 1], score=score)
-    return EarthMover(table.assign(hit=score >= 0.5), signature, reference)
+    known = np.isfinite(score).any()
+    reason = "" if known else f"too few controls, or no treatment of {fewest} wells or more"
+    return EarthMover(table.assign(hit=score >= 0.5), signature, reference, reason)
 
 
 def _cannot(points: np.ndarray, healthy: np.ndarray, diseased: np.ndarray) -> str:
@@ -373,7 +376,7 @@ def _by_chance(
             continue
         for draw in range(n_draws):
             wells = rng.choice(kind, size, replace=False)
-            near = pool.like(plates[wells], frozenset(wells.tolist()) if row else frozenset())
+            near = pool.like(plates[wells], wells if row else _NONE)
             if len(near):
                 out[row, draw] = transport_cost(on[wells], on[near])
     counted = np.isfinite(out)

@@ -243,8 +243,8 @@ def antipodal_cosine(points: np.ndarray, role: np.ndarray, plates: np.ndarray) -
 
     As for connectivity scores of expression signatures: treated well minus the untreated
     disease wells of its plate, against healthy minus diseased. See :func:`antipodal_offsets`
-    for the wells taken. The level is half way between the median healthy and the median
-    untreated well.
+    for the wells taken. The level is half the median of healthy wells; that of an untreated
+    well is 0 on average.
 
     Parameters
     ----------
@@ -267,8 +267,7 @@ def antipodal_cosine(points: np.ndarray, role: np.ndarray, plates: np.ndarray) -
     if reason:
         return not_testable(len(role), reason)
     score = cosine(offset, way)
-    middle = [np.nanmedian(score[role == kind]) for kind in ("healthy", "diseased")]
-    return Likeness(score, float(np.mean(middle)), facts={"level": float(np.mean(middle))})
+    return Likeness(score, float(np.nanmedian(score[role == "healthy"])) / 2)
 
 
 def antipodal_offsets(

@@ -128,8 +128,6 @@ def fair_ranking(
     References
     ----------
     Wilson, J. Am. Stat. Assoc. 22, 209 (1927), doi:10.1080/01621459.1927.10502953.
-    Donner & Koval, Biometrics 36, 19 (1980), doi:10.2307/2530491, for the analysis of variance
-    estimate of how alike the wells of one treatment are.
     """
     treated = _treated(wells)
     mine = treated.assign(
@@ -155,7 +153,8 @@ def fair_ranking(
     out["share"] = out["count"] / n
     out["share_low"], out["share_high"] = wilson_interval(out["count"].to_numpy(), n)
     prior = _prior_wells(out["count"].to_numpy(dtype=float), n)
-    out["excess"] = n / (n + prior) * (out["share"] - out["expected"])
+    # Rounded, lest the order in which wells were added up break ties.
+    out["excess"] = (n / (n + prior) * (out["share"] - out["expected"])).round(12)
     columns = ["compound_key", "compound", "dose", "n_wells", "count", "share", "share_low"]
     out = out[[*columns, "share_high", "expected", "excess", "score"]]
     return FairRanking(out, _best_doses(out), prior)

@@ -243,7 +243,7 @@ def _search_part(
         "antipodal": antipodal_cosine(profiles, role, plates),
     }
     moved = earth_mover_scores(
-        components,
+        profiles,
         obs,
         most=settings.most_wells,
         fewest=settings.fewest_wells,
@@ -280,11 +280,11 @@ def _treatments_and_compounds(
     in_hit = np.zeros(len(obs), dtype=bool)
     in_hit[codes >= 0] = treatments["hit"].to_numpy()[codes[codes >= 0]]
     for name in PER_WELL:
-        hit, score = wells[f"{name}_hit"], wells[f"{name}_score"]
-        excess = fair_ranking(obs, hit, score).treatments["excess"]
+        score = wells[f"{name}_score"]
+        excess = fair_ranking(obs, wells[f"{name}_hit"], score).treatments["excess"]
         treatments[f"{name}_score"] = excess if score.notna().any() else np.nan
     for name in SEARCHES:
-        hit = in_hit if name == "earth_mover" else wells[f"{name}_hit"].to_numpy()
+        hit = wells[f"{name}_hit"].to_numpy() if name in PER_WELL else in_hit
         counted = count_by_name(obs, hit).set_index("compound_key")["count"]
         compounds[f"{name}_count"] = compounds["compound_key"].map(counted)
         compounds[f"{name}_score"] = _best(treatments, compounds, f"{name}_score")
