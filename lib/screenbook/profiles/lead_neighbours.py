@@ -1,0 +1,113 @@
+"""Which other compounds do to cells what a lead does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+COLUMNS = (
+    *("compound_key", "neighbour_key", "neighbour", "place", "cosine", "share_below"),
+    *("best_dose", "moa", "call"),
+)
+"""Columns of :func:`lead_neighbours`."""
+
+
+def treatment_profiles(
+    points: np.ndarray, wells: pd.DataFrame, doses: pd.DataFrame, untreated: str
+) -> tuple[list[str], np.ndarray]:
+    """Average what each compound does at one dose, over plates.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n_wells, k)
+        Centred profiles of one cell type.
+    wells : DataFrame, n_wells rows
+        ``batch role compound_key dose``, of wells in use.
+    doses : DataFrame
+        ``compound_key best_dose``.
+    untreated : str
+        Role of the wells that each plate's treated wells are measured from.
+
+    Returns
+    -------
+    keys : list of str
+    profiles : ndarray of float64, shape (n_compounds, k)
+        Mean over plates of the mean offset from the plate's untreated wells; plates without
+        such wells do not count.
+    """
+    points = np.asarray(points, dtype=np.float64)
+    plate, plates = pd.factorize(wells["batch"].astype(str))
+    is_control = (wells["role"] == untreated).to_numpy()
+    base = _group_means(points[is_control], plate[is_control], len(plates))
+    best = doses.drop_duplicates("compound_key").set_index("compound_key")["best_dose"]
+    at_best = np.isclose(wells["dose"], wells["compound_key"].map(best).astype(float))
+    rows = np.flatnonzero(at_best & (wells["role"] == "treated").to_numpy())
+    rows = rows[np.isfinite(base[plate[rows], 0])]
+    code, keys = pd.factorize(wells["compound_key"].astype(str).to_numpy()[rows], sort=True)
+    pair, first, member = np.unique(
+        code * len(plates) + plate[rows], return_index=True, return_inverse=True
+    )
+    by_plate = _group_means(points[rows] - base[plate[rows]], member, len(pair))
+    return list(keys), _group_means(by_plate, code[first], len(keys))
+
+
+def _group_means(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
+    """Mean of rows by group, (n, k); NaN for a group without rows."""
+    sums = np.zeros((n, values.shape[1]))
+    np.add.at(sums, group, values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(sums / np.bincount(group, minlength=n)[:, None])
+
+
+def lead_neighbours(
+    keys: Sequence[str],
+    profiles: np.ndarray,
+    leads: Sequence[str],
+    about: pd.DataFrame,
+    *,
+    n_neighbours: int = 5,
+) -> pd.DataFrame:
+    """List the compounds whose profiles point where a lead's points.
+
+    Parameters
+    ----------
+    keys, profiles
+        From :func:`treatment_profiles`.
+    leads : sequence of str
+        Compound keys; those without a profile are passed over.
+    about : DataFrame
+        ``compound_key compound moa call best_dose``.
+    n_neighbours : int
+        Listed for each lead.
+
+    Returns
+    -------
+    DataFrame
+        :data:`COLUMNS`. ``cosine`` is the similarity of the two mean profiles, ``share_below``
+        the share of all pairs of compounds that are less similar: rescuers all point away
+        from disease, so that a high cosine by itself says little.
+    """
+    keys = list(keys)
+    mine = [key for key in leads if key in set(keys)]
+    if len(keys) < 2 or not mine:
+        return pd.DataFrame(columns=COLUMNS)
+    length = np.linalg.norm(profiles, axis=1, keepdims=True)
+    unit = profiles / np.where(length == 0, 1.0, length)
+    cosines = unit @ unit.T
+    pairs = np.sort(cosines[np.triu_indices(len(keys), 1)])
+    known = about.drop_duplicates("compound_key").set_index("compound_key")
+    place = {key: i for i, key in enumerate(keys)}
+    rows = []
+    for lead in mine:
+        near = cosines[place[lead]].copy()
+        near[place[lead]] = -np.inf
+        order = np.argsort(-near, kind="stable")[: min(n_neighbours, len(keys) - 1)]
+        rows += [(lead, keys[i], n, near[i]) for n, i in enumerate(order, start=1)]
+    table = pd.DataFrame(rows, columns=["compound_key", "neighbour_key", "place", "cosine"])
+    table["share_below"] = np.searchsorted(pairs, table["cosine"]) / len(pairs)
+    for new, old in {"neighbour": "compound", "moa": "moa", "call": "call"}.items():
+        table[new] = table["neighbour_key"].map(known[old]).fillna("")
+    table["best_dose"] = table["neighbour_key"].map(known["best_dose"])
+    return table[list(COLUMNS)]

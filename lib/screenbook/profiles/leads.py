@@ -1,0 +1,188 @@
+"""What should be tested next: the evidence of all reports in one row per compound and cell type.
+
+A *candidate* may be ranked: it was testable, and nothing said of it beforehand that it is no
+rescue (moving cells off the way to health, or away from it). A *lead* is a candidate that report
+04 calls a rescue. Ranks come from :mod:`screenbook.profiles.rank_consensus`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from screenbook.profiles.rank_consensus import Consensus, build_consensus, make_voter
+from screenbook.profiles.stability import LeaveOut, leave_out, worst_ranks
+
+RANKED_CALLS = ("rescue", "no call")
+"""Calls of report 04 that let a compound be ranked; any other bars it, and is the reason."""
+
+BARRED_DOSES = ("off-axis", "not testable")
+"""Verdicts on a dose that keep it from standing for its compound."""
+
+WITNESSES = {
+    "earth mover": "earth_mover_score",
+    "kNN": "knn_pca_score",
+}
+"""Methods of report 04 that give one number for all plates together, and their columns."""
+
+ON_AXIS, CLASSIFIER = "on_axis", "classifier"
+
+
+class Ranked(NamedTuple):
+    """One cell type, ranked.
+
+    Attributes
+    ----------
+    consensus : Consensus
+    left : LeaveOut
+    strata : tuple of str
+        Experiment of each plate.
+    witnesses : dict of str to ndarray, shape (n_candidates,)
+        Scores of methods that do not vote, larger is better.
+    """
+
+    consensus: Consensus
+    left: LeaveOut
+    strata: tuple[str, ...]
+    witnesses: dict[str, np.ndarray]
+
+
+def rank_cell_type(
+    cell_type: str,
+    hits: pd.DataFrame,
+    treatments: pd.DataFrame,
+    scored: pd.DataFrame,
+    classified: pd.DataFrame | None = None,
+    searches: pd.DataFrame | None = None,
+    *,
+    n_top: int = 20,
+    n_draws: int = 1000,
+    seed: int = 0,
+) -> Ranked | None:
+    """Rank the candidates of one cell type, and leave everything out once.
+
+    Parameters
+    ----------
+    cell_type : str
+    hits : DataFrame
+        ``cell_type compound_key call``.
+    treatments : DataFrame
+        ``cell_type compound_key dose verdict``.
+    scored : DataFrame
+        Wells: ``id cell_type experiment batch role compound_key dose on_score used``.
+    classified : DataFrame, optional
+        Wells out of fold: ``id cell_type batch role compound_key dose p_healthy``.
+    searches : DataFrame, optional
+        ``cell_type compound_key`` and columns of :data:`WITNESSES`.
+    n_top, n_draws, seed
+        See :func:`screenbook.profiles.rank_consensus.build_consensus`.
+
+    Returns
+    -------
+    Ranked or None
+        None if fewer than two candidates stand on two plates.
+    """
+    hits = hits[hits["cell_type"] == cell_type]
+    candidates = hits.loc[hits["call"].isin(RANKED_CALLS), "compound_key"].tolist()
+    wells = _open_doses(scored[scored["cell_type"] == cell_type], treatments, cell_type)
+    wells = wells[wells["used"].astype(bool) & (wells["role"] == "treated")]
+    wells = wells.assign(recovery=1 - wells["on_score"])
+    plates = sorted(wells["batch"].unique())
+    voters = [make_voter(ON_AXIS, wells, "recovery", candidates, plates)]
+    if classified is not None:
+        seen = classified[classified["id"].isin(wells["id"])]
+        voters.append(make_voter(CLASSIFIER, seen, "p_healthy", candidates, plates))
+    asked = {"n_top": n_top, "n_draws": n_draws, "seed": seed}
+    consensus = build_consensus(cell_type, voters, candidates, plates, **asked)
+    if consensus is None:
+        return None
+    experiment = wells.drop_duplicates("batch").set_index("batch")["experiment"].astype(str)
+    witnesses = _witness_scores(searches, cell_type, candidates)
+    strata = tuple(str(name) for name in experiment[plates])
+    left = leave_out(consensus, strata, witnesses)
+    return Ranked(consensus, left, strata, witnesses)
+
+
+def _open_doses(wells: pd.DataFrame, treatments: pd.DataFrame, cell_type: str) -> pd.DataFrame:
+    """Drop wells of doses that a verdict bars."""
+    verdicts = treatments[treatments["cell_type"] == cell_type]
+    barred = verdicts.loc[verdicts["verdict"].isin(BARRED_DOSES), ["compound_key", "dose"]]
+    if barred.empty:
+        return wells
+    found = wells[["compound_key", "dose"]].merge(barred.assign(barred=True), how="left")
+    return wells[found["barred"].isna().to_numpy()]
+
+
+def _witness_scores(
+    searches: pd.DataFrame | None, cell_type: str, candidates: list[str]
+) -> dict[str, np.ndarray]:
+    if searches is None:
+        return {}
+    mine = searches[searches["cell_type"] == cell_type].drop_duplicates("compound_key")
+    mine = mine.set_index("compound_key").reindex(candidates)
+    found = {n: c for n, c in WITNESSES.items() if c in mine}
+    return {name: mine[column].to_numpy(dtype=np.float64) for name, column in found.items()}
+
+
+def lead_table(
+    hits: pd.DataFrame, ranked: Mapping[str, Ranked], classifier: pd.DataFrame | None = None
+) -> pd.DataFrame:
+    """Join what is known of every compound and cell type, ranked ones first.
+
+    Parameters
+    ----------
+    hits : DataFrame
+        The table of report 04.
+    ranked : mapping of str to Ranked
+        Cell types that could be ranked.
+    classifier : DataFrame, optional
+        ``cell_type compound_key p_healthy p_low p_high outside`` per compound.
+
+    Returns
+    -------
+    DataFrame
+        All columns of `hits`, its ``rank`` renamed ``rank_04``, and ``is_lead rank median_rank
+        rank_low rank_high top_share n_ranked n_top chance rank_on_axis rank_classifier
+        worst_rank worst_without``, a ``rank_<witness>`` for each witness, and ``p_healthy
+        p_healthy_low p_healthy_high p_outside``.
+    """
+    parts = []
+    for cell_type, r in ranked.items():
+        table = r.consensus.table.drop(columns=[f"score_{n}" for n in r.consensus.names])
+        table = table.merge(worst_ranks(r.consensus, r.left), on="compound_key")
+        for name, score in r.witnesses.items():
+            order = pd.Series(-score, index=list(r.consensus.candidates)).rank(method="min")
+            table[f"rank_{name.replace(' ', '_')}"] = table["compound_key"].map(order)
+        about = {"n_ranked": r.consensus.n_ranked, "n_top": r.consensus.n_top}
+        parts.append(table.assign(cell_type=cell_type, chance=r.consensus.chance, **about))
+    ranks = pd.concat(parts) if parts else pd.DataFrame(columns=["cell_type", "compound_key"])
+    keys = ["cell_type", "compound_key"]
+    leads = hits.rename(columns={"rank": "rank_04"}).merge(ranks, on=keys, how="left")
+    needed = ["rank", "median_rank", "rank_low", "rank_high", "top_share", "n_ranked", "n_top"]
+    needed += ["chance", f"rank_{ON_AXIS}", f"rank_{CLASSIFIER}", "worst_rank", "worst_without"]
+    leads = leads.reindex(columns=[*leads, *(c for c in needed if c not in leads)])
+    leads["worst_without"] = leads["worst_without"].fillna("")
+    names = {"p_low": "p_healthy_low", "p_high": "p_healthy_high", "outside": "p_outside"}
+    columns = [*keys, "p_healthy", *names]
+    said = pd.DataFrame(columns=columns) if classifier is None else classifier[columns]
+    leads = leads.merge(said.rename(columns=names), on=keys, how="left")
+    leads["is_lead"] = (leads["call"] == "rescue") & leads["rank"].notna()
+    return leads.sort_values(["cell_type", "rank"], kind="stable").reset_index(drop=True)
+
+
+def choose_leads(leads: pd.DataFrame, n_leads: int) -> list[str]:
+    """Choose the compounds that get a dossier: leads of any cell type, best rank first.
+
+    Ranks of cell types with different numbers of candidates are compared as shares of them.
+
+    Returns
+    -------
+    list of str
+        Compound keys, at most `n_leads`.
+    """
+    mine = leads[leads["is_lead"]]
+    share = (mine["rank"] / mine["n_ranked"]).groupby(mine["compound_key"]).min()
+    return [str(key) for key in share.sort_values(kind="stable").index[:n_leads]]
