@@ -109,7 +109,7 @@ def measure_plates(p: np.ndarray, label: np.ndarray, plates: np.ndarray) -> pd.D
 
 
 def permute_within(label: np.ndarray, groups: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Shuffle labels among the wells of each group (plate)."""
+    """Shuffle labels (n,) among the wells of each group (n,), plates for instance."""
     shuffled = np.empty_like(label)
     shuffled[np.argsort(groups, kind="stable")] = label[
         np.lexsort((rng.random(len(label)), groups))

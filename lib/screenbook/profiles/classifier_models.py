@@ -56,7 +56,7 @@ class Settings:
 
     n_folds: int = 9
     n_parts: int = 5
-    n_seeds: int = 2
+    n_seeds: int = 1
     calibration: str = "platt"
     outside: float = 0.01
     error: float = 0.05

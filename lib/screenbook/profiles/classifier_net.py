@@ -40,10 +40,10 @@ class NetSettings:
 
     n_hidden: int = 8
     dropout: float = 0.5
-    learning_rate: float = 0.03
+    learning_rate: float = 0.05
     weight_decay: float = 0.02
     max_epochs: int = 200
-    patience: int = 15
+    patience: int = 10
     check_every: int = 5
     device: str = "auto"
 

@@ -212,7 +212,8 @@ def held_out_scores(
     refuse_shared_plates(learned, task.plate, fold)
     out, distance = np.empty((n_members, len(fold))), np.empty(len(fold))
     limit, known_rows, known_scores = np.empty(len(stop)), [], []
-    for f, held_back in enumerate(stop):
+    for f in range(len(stop)):
+        held_back = stop[f]  # (p, taught)
         asked = fold == f
         out[:, asked] = members.log_odds(f, task.points[asked])
         distance[asked] = segment.distance(f, task.points[asked]).mean(axis=0)

@@ -1,0 +1,269 @@
+"""Treatments and compounds ranked by how healthy a classifier takes their wells to be.
+
+The mean over plates, each plate counted alike, with an interval over plates: a compound does not
+rise by standing on more plates. Wells unlike any control are where the classifier must guess; a
+treatment that consists of them is put behind all others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.special import logit
+from scipy.stats import spearmanr
+from sklearn.metrics import average_precision_score
+
+from screenbook.profiles.intervals import mean_intervals, plate_means
+from screenbook.profiles.name_counts import count_by_name
+
+ABSTAIN = 0.5
+"""Share of a treatment's wells unlike any control, above which its probability is no answer."""
+
+ORIGINAL_SHARE = 10_000 / 305_520
+"""Share of all sites that the first public analysis of RxRx19a took as its top."""
+
+WELL_COLUMNS = {
+    "id": "experiment/plate/well",
+    "cell_type": "cell type; models of one never score another",
+    "batch": "plate within its experiment",
+    "compound": "compound, blank if none",
+    "compound_key": "key of the compound's structure, blank if none",
+    "dose": "dose (µM), blank if none",
+    "role": "role in the analysis",
+    "p_healthy": "probability of being healthy by models that did not see the plate (0 to 1)",
+    "p_low": "lowest of the ensemble (0 to 1)",
+    "p_high": "highest of the ensemble (0 to 1)",
+    "outside": "unlike any control: further from both kinds than 99 % of held-out controls",
+    "call": "class left at an error of 5 %: healthy, diseased, either or neither",
+    "distance": "distance from the line between healthy and diseased (SD of controls, over √axes)",
+    "used": "kept: its plate and the well itself were not flagged by report 01",
+}
+"""What ``classifier_wells.tsv`` holds."""
+
+TREATMENT_COLUMNS = {
+    "cell_type": "cell type",
+    "compound": "compound",
+    "compound_key": "key of the compound's structure",
+    "dose": "dose (µM)",
+    "n_wells": "wells",
+    "n_plates": "plates",
+    "p_healthy": "probability of being healthy, mean over plates (0 to 1)",
+    "p_low": "95 % interval over plates, lower end; blank on a single plate",
+    "p_high": "95 % interval over plates, upper end; blank on a single plate",
+    "outside": "share of its wells unlike any control (0 to 1)",
+    "z": "log odds against the treated wells of its plates, robust z summed over wells / √n",
+}
+"""What ``classifier_treatments.tsv`` holds."""
+
+COMPOUND_COLUMNS = {
+    "cell_type": "cell type",
+    "compound": "compound",
+    "compound_key": "key of the compound's structure",
+    "names": "all names it goes by",
+    "n_wells": "wells at all doses",
+    "n_plates": "plates at all doses",
+    "best_dose": "dose with the highest lower end of the interval (µM)",
+    "p_healthy": "probability of being healthy at that dose (0 to 1)",
+    "p_low": "95 % interval over plates, lower end",
+    "p_high": "95 % interval over plates, upper end",
+    "outside": "share of wells at that dose unlike any control (0 to 1)",
+    "rank": "1 is first within the cell type; see the report for the rule",
+    "above": "p_low lies above the mean of untreated diseased wells",
+    "count_top": "wells among the top share by probability: the original's count",
+}
+"""What ``classifier.tsv`` holds."""
+
+
+def rank_treatments(wells: pd.DataFrame, *, n_draws: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Average treated wells over plates.
+
+    Parameters
+    ----------
+    wells : DataFrame
+        Wells of one cell type, columns of :data:`WELL_COLUMNS`; treated and used ones count.
+    n_draws, seed : int
+        Resamples of plates; see :func:`screenbook.profiles.intervals.mean_intervals`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`TREATMENT_COLUMNS`, by compound key and dose.
+    """
+    score = logit(wells["p_healthy"].clip(1e-6, 1 - 1e-6))
+    treated = (wells["role"].astype(str) == "treated") & wells["used"]
+    mine = wells[treated].assign(z=_against_bulk(score[treated], wells.loc[treated, "batch"]))
+    keys = ["cell_type", "compound_key", "dose"]
+    groups = mine.groupby(keys, dropna=False, sort=True, observed=True)
+    out = groups.agg(
+        compound=("compound", "first"),
+        n_wells=("id", "size"),
+        n_plates=("batch", "nunique"),
+        outside=("outside", "mean"),
+        z=("z", "sum"),
+    ).reset_index()
+    out["z"] /= np.sqrt(out["n_wells"])
+    plate = pd.factorize(mine["batch"].astype(str))[0]
+    values = mine["p_healthy"].to_numpy(dtype=float)[:, None]
+    means = plate_means(values, groups.ngroup().to_numpy(), plate, len(out))
+    mean, low, high = mean_intervals(means, n_draws=n_draws, seed=seed)
+    out = out.assign(p_healthy=mean, p_low=np.clip(low, 0, 1), p_high=np.clip(high, 0, 1))
+    return out[list(TREATMENT_COLUMNS)]
+
+
+def rank_compounds(
+    treatments: pd.DataFrame, wells: pd.DataFrame, names: pd.Series, top: float = ORIGINAL_SHARE
+) -> pd.DataFrame:
+    """Rank compounds by their best dose, and count them by name as the original did.
+
+    Parameters
+    ----------
+    treatments : DataFrame
+        From :func:`rank_treatments`, of one cell type.
+    wells : DataFrame
+        What they were made of.
+    names : Series
+        All names of each compound, by compound key.
+    top : float
+        See :func:`among_top`.
+
+    Returns
+    -------
+    DataFrame
+        Columns of :data:`COMPOUND_COLUMNS`, first rank first. The best dose is the one with
+        the highest ``p_low`` among those of which at most half the wells are outside, if there
+        are any. Compounds whose ``p_low`` there lies above the mean of untreated diseased wells
+        come first, by ``p_low``. The others are no healthier than untreated ones, and how
+        little says nothing: those are ordered by how few of their wells, at all doses, are
+        outside. Compounds without an interval, or with all doses outside, come last.
+    """
+    untreated = wells[(wells["role"].astype(str) == "diseased") & wells["used"]]
+    level = float(untreated.groupby("batch", observed=True)["p_healthy"].mean().mean())
+    asked = treatments.assign(
+        abstain=treatments["outside"] > ABSTAIN,
+        unsure=treatments["p_low"].isna(),
+        above=treatments["p_low"] > level,
+        odd=(treatments["outside"] * treatments["n_wells"])
+        .groupby(treatments["compound_key"])
+        .transform("sum"),
+    )
+    asked["odd"] /= asked["n_wells"].groupby(asked["compound_key"]).transform("sum")
+    order = {"abstain": True, "unsure": True, "p_low": False, "p_healthy": False}
+    tie = {"compound_key": True, "dose": True}
+    best = _sorted(asked, order | tie).drop_duplicates("compound_key")
+    best = best.assign(above=best["above"] & ~best["abstain"])
+    evident = _sorted(best[best["above"]], order | tie)
+    rest = {"abstain": True, "unsure": True, "odd": True, "p_low": False, "p_healthy": False}
+    best = pd.concat([evident, _sorted(best[~best["above"]], rest | tie)])
+    best = best.rename(columns={"dose": "best_dose"})
+    used = wells[(wells["role"].astype(str) == "treated") & wells["used"]]
+    stock = used.groupby("compound_key", observed=True).agg(
+        n_wells=("id", "size"), n_plates=("batch", "nunique")
+    )
+    counts = count_by_name(wells, among_top(wells, top)).set_index("compound_key")["count"]
+    key = best["compound_key"]
+    out = best.assign(
+        names=key.map(names).fillna(best["compound"]),
+        rank=np.arange(1, len(best) + 1),
+        count_top=key.map(counts).fillna(0).astype(int),
+        **{name: key.map(stock[name]) for name in stock},
+    )
+    return out[list(COMPOUND_COLUMNS)].reset_index(drop=True)
+
+
+def among_top(wells: pd.DataFrame, top: float, by: str = "p_healthy") -> np.ndarray:
+    """Mark the wells (or sites) that the first public analysis would have counted.
+
+    It took the 10,000 sites of 305,520 with the highest probability, of treated ones.
+
+    Parameters
+    ----------
+    wells : DataFrame, n rows
+        ``role`` and the column `by`.
+    top : float
+        Share of all rows, controls included, 0 to 1.
+    by : str
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    treated = (wells["role"].astype(str) == "treated").to_numpy()
+    value = np.where(treated, wells[by].to_numpy(dtype=float), -np.inf)
+    most = min(round(top * len(wells)), int(treated.sum()))
+    chosen = np.zeros(len(wells), dtype=bool)
+    chosen[np.argsort(-value, kind="stable")[:most]] = True
+    return chosen
+
+
+def compare_treatments(ours: pd.DataFrame, theirs: pd.DataFrame) -> pd.DataFrame:
+    """Join the treatments of this report with their on-axis scores.
+
+    Parameters
+    ----------
+    ours : DataFrame
+        From :func:`rank_treatments`.
+    theirs : DataFrame
+        ``cell_type compound_key dose on_score off_score`` and maybe more.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `ours`, and ``on_score``, ``off_score``; treatments that both have.
+    """
+    keys = ["cell_type", "compound_key", "dose"]
+    kept = theirs[[*keys, "on_score", "off_score"]].drop_duplicates(keys)
+    return ours.merge(kept, on=keys, how="inner").dropna(subset=["on_score"])
+
+
+def rank_correlation(a: pd.Series, b: pd.Series) -> float:
+    """Spearman's rho of two columns; NaN with fewer than three rows, or where one is constant."""
+    if len(a) < 3 or a.nunique() < 2 or b.nunique() < 2:
+        return float("nan")
+    return float(spearmanr(a, b).statistic)
+
+
+def ranking_quality(
+    score: np.ndarray, positive: np.ndarray, toxic: np.ndarray, most: int = 50
+) -> dict[str, float]:
+    """Hold a ranking of compounds against what is known of them.
+
+    Parameters
+    ----------
+    score : ndarray, shape (n,)
+        Larger comes first; ties are broken against us, so that a count of many zeros does not
+        gain by their order.
+    positive, toxic : ndarray of bool, shape (n,)
+        Compounds that should come first, and that should not.
+    most : int
+        Length of the list that toxic compounds are counted in.
+
+    Returns
+    -------
+    dict of str to float
+        ``average_precision``, ``by_chance`` (share of positives), ``recall`` (share of the
+        positives among as many first places as there are positives), ``recall_top`` (among
+        the first `most`), ``toxic`` (their number among the first `most`).
+    """
+    order = np.lexsort((positive, -score))
+    n = int(positive.sum())
+    if n == 0:
+        return {"toxic": float(toxic[order[:most]].sum()), "by_chance": 0.0}
+    return {
+        "average_precision": float(average_precision_score(positive, score)),
+        "by_chance": n / len(positive),
+        "recall": float(positive[order[:n]].mean()),
+        "recall_top": float(positive[order[:most]].sum() / n),
+        "toxic": float(toxic[order[:most]].sum()),
+    }
+
+
+def _sorted(table: pd.DataFrame, order: dict[str, bool]) -> pd.DataFrame:
+    return table.sort_values(list(order), ascending=list(order.values()))
+
+
+def _against_bulk(score: pd.Series, batch: pd.Series) -> pd.Series:
+    """Robust z of wells against all wells given of their plate."""
+    plate = batch.astype(str)
+    away = score - score.groupby(plate).transform("median")
+    spread = 1.4826 * away.abs().groupby(plate).transform("median")
+    return away / spread.where(spread > 0)
