@@ -192,7 +192,7 @@ def original_scheme(
         "rows": rng.permutation(len(obs)) % n_folds,
         "plates": (rng.permutation(plate.max() + 1) % n_folds)[plate],
     }
-    keys = ["experiment", *["site"] * (obs["site"].nunique() > 1), "batch"]
+    keys = ["experiment", *["site"] * (len(set(obs["site"])) > 1), "batch"]
     profiles = {
         condition: _in_sequence(X, obs, [*keys, *["disease_condition"] * condition], n_components)
         for condition in (True, False)

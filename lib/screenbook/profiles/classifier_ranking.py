@@ -165,7 +165,8 @@ def rank_compounds(
         names=key.map(names).fillna(best["compound"]),
         rank=np.arange(1, len(best) + 1),
         count_top=key.map(counts).fillna(0).astype(int),
-        **{name: key.map(stock[name]) for name in stock},
+        n_wells=key.map(stock["n_wells"]),
+        n_plates=key.map(stock["n_plates"]),
     )
     return out[list(COMPOUND_COLUMNS)].reset_index(drop=True)
 

@@ -243,7 +243,8 @@ def refuse_shared_plates(learned: np.ndarray, plates: np.ndarray, fold: np.ndarr
     InputError
         Naming the first such plate by its number.
     """
-    for f, taught in enumerate(learned.any(axis=1)):
+    for f in range(len(learned)):
+        taught = learned[f].any(axis=0)
         both = np.intersect1d(plates[taught], plates[fold == f])
         if len(both):
             raise InputError(
