@@ -191,8 +191,8 @@ def search_screen(
     order = np.argsort(obs.index.to_numpy(dtype=str), kind="stable")
     order = order[used[order]]
     cell_types = obs["cell_type"].astype(str).to_numpy()
-    parts = [order[cell_types[order] == name] for name in pd.unique(cell_types)]
-    found = [_search_part(obs.iloc[rows], rows, spaces, settings) for rows in parts if len(rows)]
+    parts = [order[cell_types[order] == name] for name in pd.unique(cell_types[order])]
+    found = [_search_part(obs.iloc[rows], rows, spaces, settings) for rows in parts]
     per_well = pd.concat([part.wells for part in found]).reindex(obs.index)
     for name in PER_WELL:
         # A well that takes no part is no hit, and has no score.
@@ -208,6 +208,16 @@ def search_screen(
 
 
 def _check(obs: pd.DataFrame, spaces: Spaces, used: np.ndarray) -> None:
+    if len(used) != len(obs):
+        raise InputError(f"`used` has {len(used)} entries for {len(obs)} wells; give one for each")
+    for name in ("places", "components", "profiles"):
+        space = getattr(spaces, name)
+        if space.ndim != 2 or len(space) != len(obs):
+            raise InputError(
+                f"{name} have shape {space.shape} for {len(obs)} wells; give a row for each"
+            )
+        if not np.isfinite(space[used]).all():
+            raise InputError(f"{name} are not finite; leave such wells out, or mend the features")
     if obs.index.has_duplicates:
         twice = obs.index[obs.index.duplicated()]
         raise InputError(f"well ids {listing(twice, 3)} are there twice; ids must be unique")
