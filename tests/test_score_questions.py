@@ -67,13 +67,17 @@ def test_scores_repeat_where_there_is_something_to_repeat():
     assert by["experiments", "renal", "on_axis"] > 0.95
     assert by["cell types", "renal, simian", "on_axis"] < -0.9  # the order was turned round
     assert ("experiments", "simian", "on_axis") not in by
-    told = foretold(found)
+    told = foretold(found, {"renal": 4})
     assert told.groupby("cell_type")["is_experiment"].all().to_dict() == {
         "renal": True,
         "simian": False,
     }
+    assert told.groupby("cell_type")["n_top"].unique().map(list).to_dict() == {
+        "renal": [10, 4],
+        "simian": [10],
+    }
     assert repeats({}).empty
-    assert foretold({}).empty
+    assert foretold({}, {}).empty
 
 
 def leads():

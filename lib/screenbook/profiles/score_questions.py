@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -135,17 +136,33 @@ def _between_cell_types(ranked: Mapping[str, Ranked]) -> list[dict[str, object]]
     return rows
 
 
-def foretold(ranked: Mapping[str, Ranked], *, seed: int = 0) -> pd.DataFrame:
+def foretold(
+    ranked: Mapping[str, Ranked], n_leads: Mapping[str, int], *, seed: int = 0
+) -> pd.DataFrame:
     """Foretell every experiment of every cell type from the others.
+
+    Parameters
+    ----------
+    ranked : mapping of str to Ranked
+        By cell type.
+    n_leads : mapping of str to int
+        Leads of each cell type: the top is asked at this length too, if there are any.
+    seed : int
+        See :func:`screenbook.profiles.stability.next_experiment`.
 
     Returns
     -------
     DataFrame
         ``cell_type`` and the columns of :func:`screenbook.profiles.stability.next_experiment`.
     """
-    parts = [
-        next_experiment(r.consensus, r.strata, seed=seed).assign(cell_type=cell_type)
+    depths = {
+        cell_type: dict.fromkeys((r.consensus.n_top, n_leads.get(cell_type) or r.consensus.n_top))
         for cell_type, r in ranked.items()
+    }
+    parts = [
+        next_experiment(r.consensus, r.strata, n_top=n, seed=seed).assign(cell_type=cell_type)
+        for cell_type, r in ranked.items()
+        for n in depths[cell_type]
     ]
     parts = [part for part in parts if len(part)]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
@@ -173,7 +190,7 @@ def sufficiency(leads: pd.DataFrame, least: float) -> pd.DataFrame:
     flags = have["flags"].fillna("").astype(str)
     # 'off-axis at 10 µM' speaks of another dose.
     words = flags.map(lambda text: {word.strip() for word in text.split(";")})
-    checks = {
+    checks: dict[str, Any] = {
         "replicates": _passes(have["replicate_q"], have["replicate_q"] <= 0.05),
         "dose response": _passes(have["p_flat"], have["p_flat"] <= 0.05),
         "on the way": words.map(lambda w: not w & {"off-axis", "toxicity-like"}).astype(object),

@@ -206,7 +206,9 @@ def between_experiments(voter: Voter, strata: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["first", "second", "rho", "n"])
 
 
-def next_experiment(consensus: Consensus, strata: Sequence[str], *, seed: int = 0) -> pd.DataFrame:
+def next_experiment(
+    consensus: Consensus, strata: Sequence[str], *, n_top: int | None = None, seed: int = 0
+) -> pd.DataFrame:
     """Foretell each experiment from the others.
 
     The top of the list is drawn up without the experiment and held against the top of the
@@ -218,6 +220,8 @@ def next_experiment(consensus: Consensus, strata: Sequence[str], *, seed: int = 
     consensus : Consensus
     strata : sequence of str, length n_plates
         Experiment of each plate. With one experiment, random halves of its plates stand in.
+    n_top : int, optional
+        Length of the top; that of the consensus if not given.
     seed : int
         Of those halves.
 
@@ -243,20 +247,20 @@ def next_experiment(consensus: Consensus, strata: Sequence[str], *, seed: int = 
         )
         before, after = consensus.ranks(used)[:, 0], consensus.ranks(held)[:, 0]
         both = np.isfinite(before) & np.isfinite(after)
-        n_top = min(consensus.n_top, int(both.sum()))
-        if n_top == 0:
+        depth = min(n_top or consensus.n_top, int(both.sum()))
+        if depth == 0:
             continue
-        first = _top(np.where(both, before, np.nan), n_top)
-        there = _top(np.where(both, after, np.nan), n_top)
+        first = _top(np.where(both, before, np.nan), depth)
+        there = _top(np.where(both, after, np.nan), depth)
         chosen, seen = _at_chosen_dose(voter, used, held)
         rows.append(
             {
                 "held_out": str(group),
                 "overlap": float(there[first].mean()),
-                "chance": n_top / both.sum(),
+                "chance": depth / both.sum(),
                 "chosen": float(np.nanmean(chosen[first])),
                 "held": float(np.nanmean(seen[first])),
-                "n_top": n_top,
+                "n_top": depth,
                 "n": int(both.sum()),
                 "is_experiment": real,
             }
