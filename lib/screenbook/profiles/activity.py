@@ -13,7 +13,7 @@ import pandas as pd
 from screenbook.errors import InputError
 from screenbook.profiles.batches import Part
 from screenbook.profiles.control_axis import distance_from_control
-from screenbook.profiles.rescue import OUTSIDE, WellScores, whitener
+from screenbook.profiles.rescue import OUTSIDE, WellScores, varying_axes, whitener
 from screenbook.profiles.significance import false_discovery_q, simes
 
 
@@ -39,8 +39,7 @@ def score_activity(part: Part, left_out: np.ndarray) -> WellScores:
     InputError
         If fewer than two plates have two vehicle wells.
     """
-    X = np.asarray(part.X, dtype=np.float64)
-    X = X[:, X.any(axis=0)]
+    X = varying_axes(part.X)
     plate, used = part.layout.batch, ~left_out
     vehicle = used & part.layout.control
     counts = np.bincount(plate[vehicle], minlength=len(part.layout.batches))
@@ -101,7 +100,8 @@ def judge_activity(treatments: pd.DataFrame, fdr: float) -> pd.DataFrame:
 def call_active(judged: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """Call every compound by all its doses: the replicate p joined by Simes' rule.
 
-    The best dose is that with the best replicate mAP. Ranks follow the call, then that mAP.
+    The best dose is that with the best replicate mAP, of equals the one farther from the vehicle.
+    Ranks follow the call, then both in this order.
 
     Returns
     -------
@@ -110,7 +110,8 @@ def call_active(judged: pd.DataFrame, fdr: float) -> pd.DataFrame:
     """
     code = judged.groupby(["cell_type", "compound_key"], sort=True).ngroup().to_numpy()
     n = int(code.max(initial=-1)) + 1
-    order = np.lexsort((-judged["replicate_map"].fillna(-1), code))
+    far, found = -judged["off_score"].fillna(-1), -judged["replicate_map"].fillna(-1)
+    order = np.lexsort((far, found, code))
     best = order[np.unique(code[order], return_index=True)[1]]
     out = judged.iloc[best].rename(columns={"dose": "best_dose"}).reset_index(drop=True)
     out["p"] = simes(judged["replicate_p"].to_numpy(), code, n)
@@ -120,7 +121,8 @@ def call_active(judged: pd.DataFrame, fdr: float) -> pd.DataFrame:
     out["n_doses"] = np.bincount(code, minlength=n)
     out["promised"] = np.nan
     place = out["call"].map({"active": 0, "no call": 1, "not testable": 2})
-    order = np.lexsort((-out["replicate_map"].fillna(-1), place, out["cell_type"]))
+    far, found = -out["off_score"].fillna(-1), -out["replicate_map"].fillna(-1)
+    order = np.lexsort((far, found, place, out["cell_type"]))
     out = out.iloc[order].reset_index(drop=True)
     out["rank"] = out.groupby("cell_type").cumcount() + 1
     return out

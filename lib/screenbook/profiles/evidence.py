@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import pearson3
 
 from screenbook.profiles.batches import Part
 from screenbook.profiles.intervals import (
@@ -124,9 +124,10 @@ def _over_plates(means: PlateMeans) -> np.ndarray:
 def off_axis_test(part: Part, scores: WellScores, means: PlateMeans) -> pd.DataFrame:
     """Ask whether plates agree on an offset from the line more than untreated wells would.
 
-    The mean product of offsets on different plates is 0 for wells that only scatter; its
-    variance follows from the covariance of untreated wells about the mean of their plate, and
-    from the design.
+    The sum of products of offsets on different plates is a quadratic form with mean 0 for wells
+    that only scatter. Its variance and skewness follow from the covariance of untreated wells
+    about the mean of their plate and from the design, and a gamma distribution with these
+    moments stands for its law: the tail of a normal would be too short.
 
     Parameters
     ----------
@@ -138,23 +139,29 @@ def off_axis_test(part: Part, scores: WellScores, means: PlateMeans) -> pd.DataF
     Returns
     -------
     DataFrame
-        By treatment code: ``off_p`` (one-sided, from a normal; NaN on a single plate) and
+        By treatment code: ``off_p`` (one-sided; NaN on a single plate) and
         ``off_limit`` (off-axis score, control SD, that chance exceeds in 1 of 100 treatments of
         this design).
     """
     plate = part.layout.batch
     free = np.flatnonzero(scores.used & part.layout.baseline)
+    controls = np.bincount(plate[free], minlength=len(part.layout.batches))
     residuals, _ = kind_residuals(scores.remainder[free], plate[free])
-    covariance = residuals.T @ residuals / max(len(free) - len(np.unique(plate[free])), 1)
-    spread = float((covariance**2).sum())  # trace of its square
+    covariance = residuals.T @ residuals / max(len(free) - (controls > 0).sum(), 1)
+    squared = covariance @ covariance
+    second, third = float(np.trace(squared)), float((squared * covariance).sum())
     out = np.full((2, means.n_groups), np.nan)
     for codes, rows in means.by_size():
         n = rows.shape[1]
         if n < 2:
             continue
-        vectors, share = means.values[rows], 1 / means.n_wells[rows]
+        vectors = means.values[rows]
         total = (vectors.sum(axis=1) ** 2).sum(axis=1) - (vectors**2).sum(axis=(1, 2))
-        pairs = share.sum(axis=1) ** 2 - (share**2).sum(axis=1)
-        sd = np.sqrt(2 * spread * pairs)
-        out[:, codes] = norm.sf(total / sd), np.sqrt(norm.isf(0.01) * sd / (n * (n - 1)))
+        # A plate's mean scatters by its own wells and by the untreated wells it is held against.
+        share = np.sqrt(1 / means.n_wells[rows] + 1 / np.maximum(controls[means.plate[rows]], 1))
+        form = share[:, :, None] * share[:, None, :] * (1 - np.eye(n))  # (g, n, n)
+        sd = np.sqrt(2 * second * (form**2).sum(axis=(1, 2)))
+        skew = 8 * third * np.einsum("gij,gjk,gki->g", form, form, form, optimize=True) / sd**3
+        limit = pearson3.isf(0.01, skew) * sd
+        out[:, codes] = pearson3.sf(total / sd, skew), np.sqrt(limit / (n * (n - 1)))
     return pd.DataFrame({"off_p": out[0], "off_limit": out[1]})

@@ -92,10 +92,10 @@ def score_wells(part: Part, left_out: np.ndarray, *, hold_out: str = "batch") ->
     Raises
     ------
     InputError
-        If no plate has both controls, or fewer than two do: then none can be scored by another.
+        If fewer than two plates (or experiments) have both controls, so that none can be scored
+        by another; if controls do not part along the axis of other plates.
     """
-    X = np.asarray(part.X, dtype=np.float64)
-    X = X[:, X.any(axis=0)]  # axes that another cell type has more
+    X = varying_axes(part.X)
     layout, teach = part.layout, ~left_out
     plate, block = layout.batch, getattr(layout, hold_out)
     middle, unscaled = _control_means(X, part, teach)
@@ -129,10 +129,26 @@ def score_wells(part: Part, left_out: np.ndarray, *, hold_out: str = "batch") ->
         on[here] = placed @ axis / gap[here]
         remainder[here] = placed - on[here, None] * own
     typical = np.mean(gap[learns & (layout.kind == 1)])
+    if not typical > 0:
+        raise InputError(
+            f"{part.cell_type}: healthy and untreated diseased wells do not part along the axis of "
+            "other plates, so nothing can be scored by it; see the controls in reports 01 and 02"
+        )
     for code in np.unique(plate[gap < WEAK * typical]):
         unscaled[layout.batches[code]] = "its controls hardly part along the axis of the others"
     on[gap < WEAK * typical] = np.nan
     return _finish(part, teach, on, remainder, gap, unscaled)
+
+
+def varying_axes(X: np.ndarray) -> np.ndarray:
+    """Drop the axes on which all wells agree, such as those that another cell type has more.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, k)
+    """
+    X = np.asarray(X, dtype=np.float64)
+    return X[:, np.ptp(X, axis=0) > 0]
 
 
 def whitener(residuals: np.ndarray) -> np.ndarray:
