@@ -7,7 +7,7 @@
   const { one, all, element, compounds } = screenbook;
   const form = one("form.find");
   if (!form || !compounds.names.size) {
-    screenbook.toggle = () => {};
+    screenbook.toggle = screenbook.select = () => {};
     return;
   }
   const input = one("input", form);
@@ -66,10 +66,16 @@
   /** Select one compound, or let go of it if it is the only one selected. */
   screenbook.toggle = (name) => {
     const only = compounds.selected.size === 1 && compounds.selected.has(name);
-    compounds.selected = new Set(only ? [] : [name]);
-    input.value = only ? "" : name;
-    announce(input.value);
+    select(only ? "" : name);
   };
+
+  /** Select one compound, whatever was selected before; none for "". */
+  function select(name) {
+    compounds.selected = new Set(name ? [name] : []);
+    input.value = name;
+    announce(name);
+  }
+  screenbook.select = select;
 
   let waiting = 0;
   input.addEventListener("input", () => {

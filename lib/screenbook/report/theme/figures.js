@@ -109,7 +109,7 @@
       this.figure = plot.closest("figure");
       this.id = this.figure.id;
       const text = document.getElementById(plot.dataset.figure).textContent;
-      if (text.includes('"compound"')) this.rememberCompounds();
+      if (/"compound"|"follow"/.test(text)) this.rememberCompounds();
     }
 
     /** Parse the figure when it is first needed. */
@@ -121,8 +121,13 @@
       return this.parsed;
     }
 
+    /** Compounds of the menu, entry by entry, of a figure that shows the selected one. */
+    get followed() {
+      return (this.content.layout.meta || {}).follow || [];
+    }
+
     rememberCompounds() {
-      for (const name of this.content && this.names.flat(2)) {
+      for (const name of this.content && [...this.names.flat(2), ...this.followed]) {
         if (name) compounds.names.set(String(name).toLowerCase(), String(name));
       }
     }
@@ -167,6 +172,9 @@
         preview.remove();
         this.plot.dataset.drawn = "true";
         chart.on("plotly_click", (event) => this.pick(event.points[0]));
+        chart.on("plotly_buttonclicked", (event) => {
+          if (this.followed[event.active]) screenbook.select(this.followed[event.active]);
+        });
         if (compounds.selected.size) this.highlight();
       });
       return this.drawing;
@@ -204,13 +212,23 @@
       if (name) screenbook.toggle(String(name));
     }
 
+    /** Turn a figure with a menu of compounds to the one that is selected. */
+    follow() {
+      const entry = this.followed.findIndex((name) => compounds.selected.has(name));
+      const menu = this.chart && this.chart.data && this.chart.layout.updatemenus;
+      if (entry < 0 || !menu || menu[0].active === entry) return;
+      const [traces, layout, which] = menu[0].buttons[entry].args;
+      Plotly.update(this.chart, traces, { ...layout, "updatemenus[0].active": entry }, which);
+    }
+
     /** Bring the selected compounds forward; give the number of their points. */
     highlight() {
+      if (this.content && this.followed.length) this.follow();
       if (!this.content || !this.names.some(Boolean)) return 0;
       const chosen = compounds.selected;
       let points = 0;
       const shapes = [];
-      const restyled = { traces: [], selectedpoints: [], opacity: [] };
+      const restyled = { traces: [], selectedpoints: [], opacity: [], whiskers: [] };
       const hits = this.names.map((names) => names && names.flatMap(
         (name, i) => (!Array.isArray(name) && chosen.has(String(name)) ? [i] : [])));
       const heat = this.names.map((names, t) => names && this.parsed.data[t].type === "heatmap");
@@ -225,17 +243,19 @@
           return;
         }
         points += hits[t].length;
-        const single = (trace.mode || "").includes("lines") && new Set(names).size === 1;
+        // A line, or a set of points, of one compound: it is dimmed or not as a whole.
+        const single = names.length > 1 && new Set(names).size === 1;
         const own = trace.opacity === undefined ? 1 : trace.opacity;
         restyled.traces.push(t);
         restyled.selectedpoints.push(any && !single ? hits[t] : null);
         restyled.opacity.push(any && single && !hits[t].length ? 0.12 : own);
+        restyled.whiskers.push(any && !single ? new Set(hits[t]) : null);
       });
       if (this.chart && this.chart.data) this.apply(restyled, heat.some(Boolean) ? shapes : null);
       return points;
     }
 
-    apply({ traces, selectedpoints, opacity }, shapes) {
+    apply({ traces, selectedpoints, opacity, whiskers }, shapes) {
       const size = traces.map((t) => {
         const own = (this.parsed.data[t].marker || {}).size;
         return typeof own === "number" ? Math.max(9, own * 1.6) : 9;
@@ -249,10 +269,25 @@
           ...(traces.every((t) => /^scatter/.test(this.parsed.data[t].type || "scatter")) && {
             "selected.marker.size": size }),
         }, traces);
+        this.keepWhiskers(traces, whiskers);
       }
       if (shapes) {
         Plotly.relayout(this.chart, {
           shapes: [...(this.parsed.layout.shapes || []), ...shapes.slice(0, 500)] });
+      }
+    }
+
+    /** Whiskers cannot be dimmed point by point: while there is a selection, only its own stay. */
+    keepWhiskers(traces, kept) {
+      for (const bars of ["error_x", "error_y"]) {
+        for (const side of ["array", "arrayminus"]) {
+          const ends = (t) => (this.parsed.data[t][bars] || {})[side];
+          const some = traces.map((t, i) => [t, kept[i]]).filter(([t]) => ends(t));
+          if (!some.length) continue;
+          const values = some.map(([t, own]) => own
+            ? Array.from(ends(t), (end, i) => (own.has(i) ? end : null)) : ends(t));
+          Plotly.restyle(this.chart, { [`${bars}.${side}`]: values }, some.map(([t]) => t));
+        }
       }
     }
 
