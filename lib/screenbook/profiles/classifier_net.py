@@ -8,6 +8,8 @@ dimension for folds (f) and one for members (m). Wells are n, features k, hidden
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -122,7 +124,7 @@ class TrainedNets:
         here = slice(fold, fold + 1)
         x = torch.from_numpy((points - self.mean[fold]) / self.scale[fold])  # (n, k)
         nets = self.nets
-        with torch.no_grad():
+        with torch.no_grad(), _one_thread():
             blocks = []
             for rows in x.split(8192):
                 z = torch.einsum("nk,fmkh->fmnh", rows.to(nets.w1.device), nets.w1[here])
@@ -180,15 +182,16 @@ def train_nets(
         each = binary_cross_entropy_with_logits(log_odds, y.expand_as(log_odds), reduction="none")
         return (each * weights).sum(dim=2)  # (f, m)
 
-    for epoch in range(1, settings.max_epochs + 1):
-        adam.zero_grad()
-        # A sum over nets: each one's gradient is that of its own loss.
-        loss(nets(x, dropout.draw()), learning).sum().backward()
-        adam.step()
-        if epoch % settings.check_every == 0 or epoch == settings.max_epochs:
-            with torch.no_grad():
-                if best.all_have_stopped(epoch, loss(nets(x), stopping)):
-                    break
+    with _one_thread():
+        for epoch in range(1, settings.max_epochs + 1):
+            adam.zero_grad()
+            # A sum over nets: each one's gradient is that of its own loss.
+            loss(nets(x, dropout.draw()), learning).sum().backward()
+            adam.step()
+            if epoch % settings.check_every == 0 or epoch == settings.max_epochs:
+                with torch.no_grad():
+                    if best.all_have_stopped(epoch, loss(nets(x), stopping)):
+                        break
     best.restore()
     return TrainedNets(nets, mean, scale, best.epoch.cpu().numpy(), best.loss.cpu().numpy())
 
@@ -213,6 +216,20 @@ def balanced_weights(label: np.ndarray, rows: np.ndarray) -> np.ndarray:
         mine = rows & (label == value)
         weights += 0.5 * mine / np.maximum(mine.sum(axis=-1, keepdims=True), 1)
     return weights
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Train on one thread: sums have one order on every machine, and small products no quarrel.
+
+    Two threads on busy cores take ten times as long as one for nets of this size.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _device(name: str) -> torch.device:

@@ -7,11 +7,12 @@ treatment that consists of them is put behind all others.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy.special import logit
 from scipy.stats import spearmanr
-from sklearn.metrics import average_precision_score
 
 from screenbook.profiles.intervals import mean_intervals, plate_means
 from screenbook.profiles.name_counts import count_by_name
@@ -134,41 +135,45 @@ def rank_compounds(
         are any. Compounds whose ``p_low`` there lies above the mean of untreated diseased wells
         come first, by ``p_low``. The others are no healthier than untreated ones, and how
         little says nothing: those are ordered by how few of their wells, at all doses, are
-        outside. Compounds without an interval, or with all doses outside, come last.
+        outside, then by the mean over these wells; by ``p_low``, compounds with more wells
+        would come first. Compounds without an interval, or with all doses outside, come last.
     """
-    untreated = wells[(wells["role"].astype(str) == "diseased") & wells["used"]]
-    level = float(untreated.groupby("batch", observed=True)["p_healthy"].mean().mean())
-    asked = treatments.assign(
-        abstain=treatments["outside"] > ABSTAIN,
-        unsure=treatments["p_low"].isna(),
-        above=treatments["p_low"] > level,
-        odd=(treatments["outside"] * treatments["n_wells"])
-        .groupby(treatments["compound_key"])
-        .transform("sum"),
-    )
-    asked["odd"] /= asked["n_wells"].groupby(asked["compound_key"]).transform("sum")
-    order = {"abstain": True, "unsure": True, "p_low": False, "p_healthy": False}
-    tie = {"compound_key": True, "dose": True}
-    best = _sorted(asked, order | tie).drop_duplicates("compound_key")
-    best = best.assign(above=best["above"] & ~best["abstain"])
-    evident = _sorted(best[best["above"]], order | tie)
-    rest = {"abstain": True, "unsure": True, "odd": True, "p_low": False, "p_healthy": False}
-    best = pd.concat([evident, _sorted(best[~best["above"]], rest | tie)])
-    best = best.rename(columns={"dose": "best_dose"})
-    used = wells[(wells["role"].astype(str) == "treated") & wells["used"]]
-    stock = used.groupby("compound_key", observed=True).agg(
-        n_wells=("id", "size"), n_plates=("batch", "nunique")
-    )
-    counts = count_by_name(wells, among_top(wells, top)).set_index("compound_key")["count"]
+    kept = wells[wells["used"]]
+    role = kept["role"].astype(str)
+    untreated = kept[role == "diseased"].groupby("batch", observed=True)["p_healthy"].mean()
+    best = _best_doses(treatments, float(untreated.mean()))
+    stock = kept[role == "treated"].groupby("compound_key", observed=True)
+    counts = count_by_name(kept, among_top(kept, top)).set_index("compound_key")["count"]
     key = best["compound_key"]
     out = best.assign(
         names=key.map(names).fillna(best["compound"]),
         rank=np.arange(1, len(best) + 1),
         count_top=key.map(counts).fillna(0).astype(int),
-        n_wells=key.map(stock["n_wells"]),
-        n_plates=key.map(stock["n_plates"]),
+        n_wells=key.map(stock.size()),
+        n_plates=key.map(stock["batch"].nunique()),
     )
     return out[list(COMPOUND_COLUMNS)].reset_index(drop=True)
+
+
+def _best_doses(treatments: pd.DataFrame, level: float) -> pd.DataFrame:
+    """Take each compound's best dose, compounds in the order of their ranks."""
+    asked = treatments.assign(
+        abstain=treatments["outside"] > ABSTAIN,
+        unsure=treatments["p_low"].isna(),
+        above=treatments["p_low"] > level,
+    )
+    order = {"abstain": True, "unsure": True, "p_low": False, "p_healthy": False}
+    tie = {"compound_key": True, "dose": True}
+    best = _sorted(asked, order | tie).drop_duplicates("compound_key")
+    best = best.assign(above=best["above"] & ~best["abstain"])
+    # Means over all wells of a compound: what its weakest doses say counts as well.
+    share = asked[["outside", "p_healthy"]].mul(asked["n_wells"], axis=0)
+    whole = share.groupby(asked["compound_key"]).sum()
+    whole = whole.div(asked.groupby("compound_key")["n_wells"].sum(), axis=0)
+    best = best.assign(**{f"all_{name}": best["compound_key"].map(whole[name]) for name in share})
+    rest = {"abstain": True, "unsure": True, "all_outside": True, "all_p_healthy": False}
+    ordered = [_sorted(best[best["above"]], order | tie), _sorted(best[~best["above"]], rest | tie)]
+    return pd.concat(ordered).rename(columns={"dose": "best_dose"})
 
 
 def among_top(wells: pd.DataFrame, top: float, by: str = "p_healthy") -> np.ndarray:
@@ -231,31 +236,55 @@ def ranking_quality(
     Parameters
     ----------
     score : ndarray, shape (n,)
-        Larger comes first; ties are broken against us, so that a count of many zeros does not
-        gain by their order.
+        Larger comes first; equal scores come in the worst order for us, so that a count of
+        many zeros gains nothing by the order of its rows.
     positive, toxic : ndarray of bool, shape (n,)
         Compounds that should come first, and that should not.
     most : int
-        Length of the list that toxic compounds are counted in.
+        Length of the list; half the compounds where that is less.
 
     Returns
     -------
     dict of str to float
         ``average_precision``, ``by_chance`` (share of positives), ``recall`` (share of the
         positives among as many first places as there are positives), ``recall_top`` (among
-        the first `most`), ``toxic`` (their number among the first `most`).
+        the first `most`), ``toxic_top`` (how many of these are toxic), ``most``.
     """
-    order = np.lexsort((positive, -score))
+    most = min(most, (len(score) + 1) // 2)
+    order = np.lexsort((positive, ~toxic, -score))
     n = int(positive.sum())
-    if n == 0:
-        return {"toxic": float(toxic[order[:most]].sum()), "by_chance": 0.0}
-    return {
-        "average_precision": float(average_precision_score(positive, score)),
-        "by_chance": n / len(positive),
-        "recall": float(positive[order[:n]].mean()),
-        "recall_top": float(positive[order[:most]].sum() / n),
-        "toxic": float(toxic[order[:most]].sum()),
-    }
+    found = {"by_chance": n / len(positive), "toxic_top": float(toxic[order[:most]].sum())}
+    if n:
+        hits = positive[order]
+        precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
+        found |= {"average_precision": float(precision[hits].mean())}
+        found |= {"recall": float(hits[:n].mean()), "recall_top": float(hits[:most].sum() / n)}
+    return found | {"most": float(most)}
+
+
+def rankings_against(
+    rankings: Mapping[str, pd.Series], rescues: pd.Series, toxic: pd.Series
+) -> pd.DataFrame:
+    """Hold several rankings of the same compounds against what is known of them.
+
+    Parameters
+    ----------
+    rankings : mapping of str to Series
+        Scores by compound key, larger first; a compound that is missing comes last.
+    rescues, toxic : Series of bool
+        By compound key.
+
+    Returns
+    -------
+    DataFrame
+        One row per ranking: ``ranking`` and what :func:`ranking_quality` gives.
+    """
+    rows = []
+    for name, score in rankings.items():
+        aligned = score.reindex(rescues.index).fillna(-np.inf).to_numpy(dtype=float)
+        known = toxic.reindex(rescues.index).to_numpy(dtype=bool)
+        rows.append({"ranking": name} | ranking_quality(aligned, rescues.to_numpy(bool), known))
+    return pd.DataFrame(rows)
 
 
 def _sorted(table: pd.DataFrame, order: dict[str, bool]) -> pd.DataFrame:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import anndata as ad
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from screenbook.errors import InputError
 from screenbook.profiles.batches import Part, cell_type_parts
 from screenbook.profiles.calibration import calibration_error, expected_by_chance
+from screenbook.profiles.classifier_doubts import well_factors, what_drives
 from screenbook.profiles.classifier_metrics import (
     measure,
     measure_plates,
@@ -18,6 +21,14 @@ from screenbook.profiles.classifier_metrics import (
     weighted_auc,
 )
 from screenbook.profiles.classifier_models import MODELS, Settings
+from screenbook.profiles.classifier_ranking import (
+    COMPOUND_COLUMNS,
+    ORIGINAL_SHARE,
+    TREATMENT_COLUMNS,
+    WELL_COLUMNS,
+    rank_compounds,
+    rank_treatments,
+)
 from screenbook.profiles.classify import (
     HeldOut,
     Probabilities,
@@ -32,7 +43,7 @@ from screenbook.profiles.classify import (
 MEASURE_COLUMNS = {
     "cell_type": "cell type",
     "model": "model",
-    "held_out": "what was held out: plate or experiment",
+    "held_out": "what was held out: plate (whole folds of them) or experiment",
     "auc": "probability that a healthy well scores above an untreated diseased one (0.5 is chance)",
     "auc_low": "95 % interval over plates, lower end",
     "auc_high": "95 % interval over plates, upper end",
@@ -230,6 +241,129 @@ def well_table(answers: Answers, used: np.ndarray, model: str) -> pd.DataFrame:
     )
 
 
+def rank_screen(
+    answers: Mapping[str, Answers],
+    used: np.ndarray,
+    model: str,
+    names: pd.Series,
+    *,
+    top: float = ORIGINAL_SHARE,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Make the tables of wells, treatments and compounds of all cell types.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answers
+        May be empty: then the tables have columns and no rows.
+    used : ndarray of bool, shape (n_wells,)
+        Wells of the screen that count.
+    model : str
+        Whose probabilities.
+    names : Series
+        All names of each compound, by compound key.
+    top, seed
+        See :func:`screenbook.profiles.classifier_ranking.rank_compounds`.
+
+    Returns
+    -------
+    wells, treatments, compounds : DataFrame
+        Columns of ``WELL_COLUMNS``, ``TREATMENT_COLUMNS`` and ``COMPOUND_COLUMNS`` of
+        :mod:`screenbook.profiles.classifier_ranking`.
+    """
+    wells, treatments, compounds = [], [], []
+    for one in answers.values():
+        wells.append(well_table(one, used[one.part.rows], model))
+        treatments.append(rank_treatments(wells[-1], seed=seed))
+        compounds.append(rank_compounds(treatments[-1], wells[-1], names, top))
+    return (
+        _together(wells, WELL_COLUMNS),
+        _together(treatments, TREATMENT_COLUMNS),
+        _together(compounds, COMPOUND_COLUMNS),
+    )
+
+
+def ranking_of(answers: Answers, used: np.ndarray, model: str, seed: int = 0) -> pd.Series:
+    """Place the compounds of one cell type by one of its models.
+
+    Returns
+    -------
+    Series
+        By compound key, larger first: the rank with its sign turned.
+    """
+    none = pd.Series(dtype=str)
+    table = rank_screen({answers.part.cell_type: answers}, used, model, none, seed=seed)[2]
+    return -table.set_index("compound_key")["rank"]
+
+
+def class_table(wells: pd.DataFrame) -> pd.DataFrame:
+    """Say how wells of each role are taken.
+
+    Parameters
+    ----------
+    wells : DataFrame
+        Columns of ``WELL_COLUMNS``; those used are counted.
+
+    Returns
+    -------
+    DataFrame
+        ``cell_type role n p_healthy`` (mean), and shares (0 to 1) of ``healthy diseased either
+        neither outside``.
+    """
+    kept = wells[wells["used"]]
+    calls = pd.get_dummies(kept["call"]).reindex(
+        columns=["healthy", "diseased", "either", "neither"], fill_value=False
+    )
+    shares = pd.concat([kept[["cell_type", "role", "p_healthy", "outside"]], calls], axis=1)
+    groups = shares.groupby(["cell_type", "role"], sort=False)
+    table = groups.mean().assign(n=groups.size()).reset_index()
+    return table[["cell_type", "role", "n", "p_healthy", *calls, "outside"]]
+
+
+def driver_table(
+    answers: Mapping[str, Answers],
+    wells: pd.DataFrame,
+    cell_count: np.ndarray | None = None,
+    *,
+    n_permutations: int = 199,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Ask of plate, position, dose and more what they explain of the scores, role by role.
+
+    Parameters
+    ----------
+    answers : mapping of str to Answers
+    wells : DataFrame
+        From :func:`rank_screen`.
+    cell_count : ndarray, shape (n_wells,), optional
+        Cells of each well of the screen, where the features count them.
+    n_permutations, seed : int
+
+    Returns
+    -------
+    DataFrame
+        ``panel`` (cell type), ``role``, and the columns of
+        :func:`screenbook.profiles.classifier_doubts.what_drives`.
+    """
+    tables = []
+    for name, one in answers.items():
+        mine = wells[wells["cell_type"] == name]
+        role = mine["role"].to_numpy()
+        for kind in ("healthy", "diseased", "treated"):
+            rows = (role == kind) & mine["used"].to_numpy()
+            if not rows.any():
+                continue
+            score = logit(mine["p_healthy"].to_numpy()[rows].clip(1e-6, 1 - 1e-6))
+            factors = well_factors(one.part.obs[rows], mine["distance"].to_numpy()[rows])
+            if cell_count is not None:
+                factors["cell count"] = cell_count[one.part.rows][rows]
+            found = what_drives(
+                score, factors, one.task.plate[rows], n_permutations=n_permutations, seed=seed
+            )
+            tables.append(found.assign(panel=name, role=kind))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
 def _measured(p: Probabilities, task: Task, settings: Settings) -> dict[str, float]:
     rows = task.teach
     value, label = p.p[rows], task.label[rows]
@@ -248,3 +382,9 @@ def _by_plate(part: Part, task: Task, p: Probabilities) -> pd.DataFrame:
     names = np.array(part.layout.batches, dtype=object)[table["plate"]]
     taught = np.unique(task.plate[task.teach])
     return table.assign(batch=names, used=table["plate"].isin(taught)).drop(columns="plate")
+
+
+def _together(tables: list[pd.DataFrame], columns: Mapping[str, str]) -> pd.DataFrame:
+    if not tables:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(tables, ignore_index=True)[list(columns)]
