@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import anndata as ad
 import numpy as np
 import pandas as pd
 
@@ -59,6 +60,48 @@ def _group_means(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
     np.add.at(sums, group, values)
     with np.errstate(invalid="ignore"):
         return np.asarray(sums / np.bincount(group, minlength=n)[:, None])
+
+
+def neighbours_of_leads(
+    screen: ad.AnnData,
+    scored: pd.DataFrame,
+    leads: pd.DataFrame,
+    untreated: str,
+    n_neighbours: int = 5,
+) -> pd.DataFrame:
+    """List the neighbours of all leads, each cell type by itself.
+
+    Parameters
+    ----------
+    screen : AnnData
+        Centred profiles, wells in rows.
+    scored : DataFrame
+        ``id cell_type batch role compound_key dose used``; wells of `screen` that it does not
+        list, or says are not used, take no part.
+    leads : DataFrame
+        ``cell_type compound_key compound moa call best_dose is_lead``.
+    untreated : str
+        See :func:`treatment_profiles`.
+    n_neighbours : int
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`lead_neighbours`, with ``cell_type``.
+    """
+    wells = scored[scored["used"].astype(bool) & scored["id"].isin(screen.obs_names)]
+    parts = []
+    for cell_type, about in leads.groupby("cell_type"):
+        mine = about.loc[about["is_lead"], "compound_key"].tolist()
+        own = wells[wells["cell_type"] == cell_type].reset_index(drop=True)
+        if not mine or own.empty:
+            continue
+        points = np.asarray(screen.X[screen.obs_names.get_indexer(pd.Index(own["id"]))])
+        keys, profiles = treatment_profiles(points, own, about, untreated)
+        near = lead_neighbours(keys, profiles, mine, about, n_neighbours=n_neighbours)
+        parts.append(near.assign(cell_type=cell_type))
+    empty = pd.DataFrame(columns=[*COLUMNS, "cell_type"])
+    return pd.concat(parts, ignore_index=True) if parts else empty
 
 
 def lead_neighbours(

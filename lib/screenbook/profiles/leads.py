@@ -30,6 +30,54 @@ WITNESSES = {
 
 ON_AXIS, CLASSIFIER = "on_axis", "classifier"
 
+COLUMNS = {
+    "cell_type": "cell type",
+    "compound": "compound",
+    "compound_key": "key of its structure (InChIKey of the parent) or name",
+    "names": "other names in the metadata",
+    "moa": "mechanism as the metadata give it",
+    "call": "call of report 04",
+    "is_lead": "ranked, and called a rescue",
+    "rank": "consensus rank, 1 first: by mean rank over draws of plates; blank if not ranked",
+    "median_rank": "median over draws",
+    "rank_low": "5 % of draws have this rank or a better one",
+    "rank_high": "95 % of draws have this rank or a better one",
+    "top_share": "share of draws in which it is among the first n_top",
+    "n_top": "what counts as the top of the list of its cell type",
+    "n_ranked": "candidates of its cell type that are ranked",
+    "chance": "top_share if all candidates were alike",
+    "rank_on_axis": "rank by the recovery at the best dose alone",
+    "rank_classifier": "rank by the classifier's probability alone",
+    "rank_earth_mover": "rank by the earth mover's distance (no vote)",
+    "rank_kNN": "rank by the share of healthy neighbours (no vote)",
+    "rank_04": "rank in report 04",
+    "worst_rank": "worst rank with one plate, experiment or method left out",
+    "worst_without": "what was left out then; blank if nothing costs it a place",
+    "best_dose": "best dose, as report 04 chose it (µM)",
+    "n_wells": "wells at the best dose",
+    "n_plates": "their plates",
+    "on_score": "on-axis score at the best dose: 0 healthy, 1 untreated diseased",
+    "on_low": "95 % interval over plates, lower end",
+    "on_high": "95 % interval over plates, upper end",
+    "off_score": "shift off the way from diseased to healthy at the best dose (control SD)",
+    "off_low": "95 % interval over plates, lower end",
+    "off_high": "95 % interval over plates, upper end",
+    "q": "Benjamini-Hochberg q of the compound (report 04)",
+    "ec50": "dose of half the effect (µM)",
+    "ec50_low": "95 % interval, lower end; blank if open",
+    "ec50_high": "95 % interval, upper end; blank if open",
+    "shape": "shape of the dose response",
+    "replicate_map": "replicate mean average precision across plates at the best dose, 0 to 1",
+    "replicate_q": "its q",
+    "p_healthy": "classifier's probability of being healthy, best dose of report 05",
+    "p_healthy_low": "95 % interval, lower end",
+    "p_healthy_high": "95 % interval, upper end",
+    "p_outside": "share of wells unlike the controls that the classifier knows",
+    "flags": "flags of report 04, words between semicolons",
+    "doubts": "what speaks against a lead, words between semicolons",
+}
+"""Columns of the table that report 09 leaves, and what they hold."""
+
 
 class Ranked(NamedTuple):
     """One cell type, ranked.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -134,3 +134,55 @@ def check_references(
     found["harm_on_list"] = int((harms & (listed <= most)).sum())
     found["harm_in_leads"] = int((harms & table["is_lead"].to_numpy(dtype=bool)).sum())
     return found
+
+
+def compare_orders(
+    table: pd.DataFrame, orders: Mapping[str, str], *, hit: float, harm: float
+) -> pd.DataFrame:
+    """Check several orders of the same compounds, each cell type by itself.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`match_references`.
+    orders : mapping of str to str
+        Column of ranks, by the name of the method; columns that are missing or empty are
+        passed over.
+    hit, harm : float
+        See :func:`check_references`.
+
+    Returns
+    -------
+    DataFrame
+        ``cell_type method`` and the measures of :func:`check_references`.
+    """
+    rows = [
+        {
+            "cell_type": cell_type,
+            "method": name,
+            **check_references(part, hit=hit, harm=harm, by=by),
+        }
+        for cell_type, part in table.groupby("cell_type")
+        for name, by in orders.items()
+        if by in part and part[by].notna().any()
+    ]
+    return pd.DataFrame(rows)
+
+
+def scores_from_effects(effects: pd.DataFrame) -> pd.DataFrame:
+    """Make reference scores of effects whose size is known.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        ``compound cell_type``, ``emax`` (share of the disease that is undone at most, negative
+        if added to) and ``cell_loss`` (share of cells lost at most).
+
+    Returns
+    -------
+    DataFrame
+        ``compound cell_type score``: the effect on the disease, or minus the cells lost where
+        there is none.
+    """
+    score = effects["emax"].where(effects["emax"] != 0, -effects["cell_loss"])
+    return effects[["compound", "cell_type"]].assign(score=score)

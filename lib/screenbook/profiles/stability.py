@@ -69,7 +69,7 @@ def leave_out(
     columns = [consensus.ranks(np.column_stack(weights))]
     if len(consensus.voters) > 1:
         for name in consensus.names:
-            names.append(("method", name))
+            names.append(("method", name.replace("_", "-")))
             columns.append(consensus.ranks(whole, without=name))
     votes = [normalised_ranks(voter.scores(whole)) for voter in consensus.voters]
     for name, score in (witnesses or {}).items():
