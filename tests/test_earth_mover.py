@@ -137,6 +137,17 @@ def test_few_wells_score_worse_than_many_and_the_null_says_so():
     np.testing.assert_allclose(mean["score"], 0, atol=0.2)
 
 
+def test_healthy_wells_are_not_held_against_themselves():
+    scores = []
+    for seed in range(6):
+        wells, points = rescue_screen(
+            k=12, gap=0.0, seed=seed, controls={"healthy": 4, "diseased": 30}
+        )
+        points[roles(wells) == "diseased"] += 1.0  # all treated wells are like healthy ones
+        scores.append(earth_mover_scores(points, wells).treatments["score"].mean())
+    assert np.mean(scores) == pytest.approx(1, abs=0.1)
+
+
 def test_a_plate_is_held_against_healthy_wells_of_its_own():
     wells, points = rescue_screen(n_plates=4, gap=40.0)
     kept = ((wells["compound_key"] != "KEY5") | (wells["plate"] == "1")).to_numpy()

@@ -131,6 +131,11 @@ def test_the_mixture_finds_as_many_clusters_as_there_are():
     assert (mixture(wells, points).score[between] < -3).all()
 
 
+def test_one_cluster_of_few_wells_is_not_split():
+    found = [mixture(*rescue_screen(n_plates=4, k=2, seed=seed)) for seed in range(8)]
+    assert [each.facts["gaussians"] for each in found] == [1.0] * 8
+
+
 def test_a_healthy_well_has_no_part_in_the_mixture_it_is_judged_by():
     wells, points = rescue_screen()
     first = np.flatnonzero((roles(wells) == "healthy") & (wells["plate"] == "1"))[:3]

@@ -282,7 +282,7 @@ def antipodal_offsets(
     Returns
     -------
     offset, way : ndarray of float64, shape (n, d)
-        NaN on a plate without untreated wells, and for an untreated well that is alone.
+        NaN on a plate without untreated wells, and 0 for an untreated well that is alone.
     reason : str
         Why there are none; blank if there are.
     """
@@ -295,14 +295,9 @@ def antipodal_offsets(
         return np.empty(0), np.empty(0), reason
     if len(fitting) == 1 and (diseased & (plates == fitting[0])).sum() < 4:
         return np.empty(0), np.empty(0), "one plate, with fewer than 4 untreated disease wells"
-    low, _ = _plate_means(points, healthy, plates, n_plates)
-    high, n_high = _plate_means(points, diseased, plates, n_plates)
+    low, high = (_plate_means(points, kind, plates, n_plates) for kind in (healthy, diseased))
+    # Of an untreated well this has the direction of its difference from the others there.
     offset = points - high[plates]
-    alone = diseased & (n_high[plates] < 2)
-    # An untreated well is measured from the other untreated wells of its plate.
-    more = (n_high / np.maximum(n_high - 1, 1))[plates]
-    offset[diseased] *= more[diseased][:, None]
-    offset[alone] = np.nan
     gaps = low - high
     total = gaps[fitting].sum(axis=0)
     has_gap = np.isin(np.arange(n_plates), fitting)
@@ -330,7 +325,6 @@ def _halve_untreated(
     untreated = np.flatnonzero(diseased & here)
     start, rest = untreated[::2], untreated[1::2]
     offset[here] = points[here] - points[start].mean(axis=0)
-    offset[start] *= len(start) / (len(start) - 1)
     way[here] = low - points[rest].mean(axis=0)
 
 
@@ -367,9 +361,9 @@ def _fit_mixture(points: np.ndarray, components: int, seed: int) -> GaussianMixt
 
 def _plate_means(
     points: np.ndarray, chosen: np.ndarray, plates: np.ndarray, n_plates: int
-) -> tuple[np.ndarray, np.ndarray]:
+) -> np.ndarray:
     counts = np.bincount(plates[chosen], minlength=n_plates)
     sums = np.zeros((n_plates, points.shape[1]))
     np.add.at(sums, plates[chosen], points[chosen])
     with np.errstate(invalid="ignore"):
-        return sums / np.where(counts, counts, np.nan)[:, None], counts
+        return sums / np.where(counts, counts, np.nan)[:, None]
