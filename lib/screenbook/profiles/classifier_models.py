@@ -202,10 +202,10 @@ class Segment:
         shape, k = learn.shape[:2], points.shape[1]
         means = np.empty((2, *shape, k))
         whitening = np.empty((*shape, k, k))
-        scale = points.std(axis=0)
-        scale[scale < 1e-9] = 1.0  # shrinkage would pull a narrow axis towards the wide ones
         for at in np.ndindex(*shape):
             rows = learn[at]
+            scale = points[rows].std(axis=0)
+            scale[scale < 1e-9] = 1.0  # shrinkage would pull a narrow axis towards the wide ones
             some, kind = points[rows] / scale, label[rows]
             ends = np.stack([some[kind == value].mean(axis=0) for value in (0, 1)])
             covariance, _ = shrunken_covariance(some - ends[kind])

@@ -200,6 +200,9 @@ def held_out_scores(
     settings = settings or Settings()
     if model not in MODELS:
         raise InputError(f"model {model!r} is not known; choose {', '.join(MODELS)}")
+    for plate in np.unique(task.plate):
+        if np.ptp(fold[task.plate == plate]) > 0:
+            raise InputError(f"plate {plate} is cut by the folds: keep whole plates in one fold")
     rows = np.flatnonzero(task.teach)
     stop = _parts(task, fold, settings)[:, :n_parts]  # (f, p, taught)
     learn = ~stop & (fold[rows] != np.arange(len(stop))[:, None, None])
