@@ -142,8 +142,8 @@ def call_compounds(judged: pd.DataFrame, curves: pd.DataFrame, rule: Rule) -> pd
     The *best dose* is, of those that would pass as a rescue on their own evidence (testable, p <=
     0.05, far enough, along the way), the one whose interval promises most recovery; where there
     is none, the one with the least p. A compound is a rescue where it has such a dose and its
-    joint q holds. Ranks follow the call, then the recovery that the interval promises at the
-    best dose.
+    joint q holds. Ranks follow the call; among rescues the recovery that the interval promises at
+    the best dose, among others the mean on-axis score over all doses.
 
     Parameters
     ----------
@@ -193,8 +193,9 @@ def call_compounds(judged: pd.DataFrame, curves: pd.DataFrame, rule: Rule) -> pd
     out = out.merge(curves, on=key, how="left", validate="1:1")
     out["flags"] = _compound_flags(out, judged, code)
     place = out["call"].map({name: i for i, name in enumerate(CALLS)})
-    fallback = 1 - out["on_high"].fillna(np.inf)
-    order = np.lexsort((-fallback, -out["promised"].fillna(-np.inf), place, out["cell_type"]))
+    worst_last = judged["on_score"].groupby(code).mean().fillna(np.inf)
+    promise = -out["promised"].where(out["call"].eq("rescue")).fillna(-np.inf)
+    order = np.lexsort((worst_last, promise, place, out["cell_type"]))
     out = out.iloc[order].reset_index(drop=True)
     out["rank"] = out.groupby("cell_type").cumcount() + 1
     return out
