@@ -118,7 +118,7 @@ if ranked:
     noise = "; ".join(f"{c}, {n.replace('_', '-')}: {b.mean():.0%}" for c, r in ranked.items() for n, b in zip(r.consensus.names, (pd.Series(b) for b in r.consensus.reliability), strict=True))  # fmt: skip
     say(f"**How much of the scores' scatter is no noise**, mean over candidates: {literal(noise)}. The lower it is, the further scores are pulled in, and the wider ranks become.")  # fmt: skip
     left = leads[leads["rank"].isna()].groupby("call").size()
-    say("Not ranked: " + (", ".join(f"{n} {literal(c)}" for c, n in left.items()) or "none") + " (compounds and cell types).")  # fmt: skip
+    say("Not ranked, by what report 04 calls them: " + (", ".join(f"{literal(c)} {n}" for c, n in left.items()) or "none") + ".")  # fmt: skip
 else:
     say("There is no order of rescuers to draw up.")
 
@@ -130,19 +130,14 @@ else:
 
 # %%
 stability = lead_views.stability_tables(ranked, leads)
+hang = mine[mine["doubts"].str.contains("hangs on one part")]
 if stability:
     tops = {c: r.consensus.n_top for c, r in ranked.items()}
-    fallen = mine[(mine["worst_rank"] > mine["n_top"]) & (mine["rank"] <= mine["n_top"])]
-    title = f"{len(fallen)} of {len(mine)} leads fall out of the top when one plate, experiment or method is left out"  # fmt: skip
+    title = f"{len(hang)} of {len(mine)} leads hang on a single plate, experiment or method"
     fig = pictures.rank_stability(stability, title=title, subtitle=f"{len(mine)} leads; rank among all candidates, logarithmic", n_top=tops)  # fmt: skip
-    show(fig, f"Rank of every lead with one plate, one experiment or one method left out, or one witness heard; the open circle is the rank with everything. {len(fallen)} of {len(mine)} leads have a rank beyond the dashed line for one of these.", wide=True)  # fmt: skip
-summary = pd.concat([r.left.summary.assign(cell_type=c) for c, r in ranked.items()]) if ranked else pd.DataFrame()  # fmt: skip
+    show(fig, f"Rank of every lead with one plate, one experiment or one method left out, or one witness heard; the open circle is the rank with everything. A lead hangs on one part if, without it, it leaves the top and more than doubles its rank: {len(hang)} of {len(mine)} do.", wide=True)  # fmt: skip
 if ranked:
-    by_kind = summary.groupby(["cell_type", "kind"], sort=False)[["spearman", "kept"]].agg(["mean", "min"]).dropna()  # fmt: skip
-    lines = [f"- {literal(c)}, {'one witness more' if kind == 'witness' else f'one {kind} less'}: Spearman {row['spearman', 'mean']:.2f} with the full order (lowest {row['spearman', 'min']:.2f}), {row['kept', 'mean']:.0%} of the top stay (lowest {row['kept', 'min']:.0%})" for (c, kind), row in by_kind.iterrows()]  # fmt: skip
-    say("**The whole list**, candidates that do nothing included, whose order is noise:\n\n" + "\n".join(lines))  # fmt: skip
-    shown = summary[["cell_type", "kind", "what", "spearman", "kept", "n", "lost"]]
-    show_table(shown, "Agreement with the full order when one thing is left out: Spearman's rho over the candidates that both rank (*n*), share of the top that stays (*kept*), candidates left without a rank (*lost*).", rows=8, file="stability")  # fmt: skip
+    show_table(lead_views.stability_summary(ranked), "The whole list with one thing left out, candidates that do nothing included, whose order is noise: how many things there are to leave out, Spearman's rho with the full order, and the share of the top that stays (mean, and the least).", rows=8, file="stability")  # fmt: skip
 
 # %% [markdown]
 # ## The leads
@@ -150,9 +145,10 @@ if ranked:
 # Search the page for a compound, or click it in any figure, and it lights everywhere.
 
 # %%
-columns = ["compound", "cell_type", "rank", "rank_low", "rank_high", "top_share", "best_dose", "on_score", "on_low", "on_high", "q", "p_healthy", "worst_rank", "doubts", "moa"]  # fmt: skip
+listed = mine.assign(n_doubts=mine["doubts"].str.count(";") + mine["doubts"].ne(""), gravest_doubt=mine["doubts"].str.split(";").str[0]).sort_values(["cell_type", "rank"])  # fmt: skip
+columns = ["compound", "cell_type", "rank", "rank_low", "rank_high", "top_share", "best_dose", "on_score", "on_low", "on_high", "p_healthy", "n_doubts", "gravest_doubt", "moa"]  # fmt: skip
 if len(mine):
-    show_table(mine.sort_values(["cell_type", "rank"])[columns], "All leads: consensus rank with the middle 90 % of draws, share of draws at the top, best dose, on-axis score with 95 % interval, q of the compound, classifier's probability of being healthy, worst rank with one part left out, and what speaks against it.", units={"best_dose": "µM"}, rows=12, file="leads")  # fmt: skip
+    show_table(listed[columns], "All leads: consensus rank with the middle 90 % of draws, share of draws at the top, best dose, on-axis score with 95 % interval, classifier's probability of being healthy, how many things speak against it, and the gravest of them. `leads.tsv` has all of them.", units={"best_dose": "µM"}, rows=12, file="leads")  # fmt: skip
 elif disease:
     say("**There is no lead.** No compound that can be ranked is called a rescue, so no dossier follows. The screen had the power to find one only as far as report 04 says.")  # fmt: skip
 else:
@@ -182,15 +178,13 @@ if len(contrasts):
 classified_doses = tables.get("classifier_treatments")
 for d in dossiers:
     say(d.opening)
+    drawing = molecule_svg(d.smiles) if d.smiles else ""
+    gallery([(drawing, d.compound, "; ".join(d.cell_types))], f"Structure of {literal(d.compound)}.") if drawing else say("No structure is given.")  # fmt: skip
     doses = lead_views.dose_table(d.compound_key, treatments, classified_doses)
     rows = leads[leads["compound_key"] == d.compound_key].set_index("cell_type", drop=False)
     curves = {c: dose_curve(rows.loc[c], doses.loc[doses["cell_type"] == c, "dose"]) for c in rows.index}  # fmt: skip
-    best = rows.loc[d.cell_types[0]]
-    title = f"{d.compound}: on-axis score {best['on_score']:.2f} at {best['best_dose']:g} µM in {d.cell_types[0]}"  # fmt: skip
-    fig = pictures.evidence_strip(doses, curves, bands, cell_types, title=title, subtitle=f"{len(doses)} treatments, {doses['n_wells'].sum():,.0f} wells")  # fmt: skip
-    show(fig, f"{literal(d.compound)} dose by dose: along the way from diseased to healthy, off it, and by the classifier. At {best['best_dose']:g} µM its on-axis score in {literal(d.cell_types[0])} is {best['on_score']:.2f} ({best['on_low']:.2f} to {best['on_high']:.2f}).", wide=True)  # fmt: skip
-    drawing = molecule_svg(d.smiles) if d.smiles else ""
-    gallery([(drawing, d.compound, "; ".join(d.cell_types))], f"Structure of {literal(d.compound)}.") if drawing else say("No structure is given.")  # fmt: skip
+    fig = pictures.evidence_strip(doses, curves, bands, cell_types, title=d.title, subtitle=f"{len(doses)} treatments, {doses['n_wells'].sum():,.0f} wells")  # fmt: skip
+    show(fig, d.caption, wide=True)
     say("\n\n".join(part for part in (d.facts, d.context, d.doubts) if part))
 
 # %% [markdown]
@@ -205,7 +199,7 @@ held = score_questions.repeats(ranked, seed=seed)
 if len(held):
     halves, whole = held[held["asked"] == "plates"], held[held["asked"] == "plates, all"]
     spans = "; ".join(f"{r.cell_type}, {r.score.replace('_', '-')}: {r.rho:.2f} between halves, {w.rho:.2f} for all plates" for r, w in zip(halves.itertuples(), whole.itertuples(), strict=True))  # fmt: skip
-    title = "Orders of candidates agree between plates, experiments and cell types as far as candidates differ"  # fmt: skip
+    title = "Between halves of the plates, candidates' on-axis scores correlate with rho = " + ", ".join(f"{r.rho:.2f} ({r.cell_type})" for r in halves[halves["score"] == "on_axis"].itertuples())  # fmt: skip
     fig = question_pictures.repeat_figure(held, title=title, subtitle="all candidates; bars: 90 % of 100 random halvings")  # fmt: skip
     show(fig, f"Spearman's rho of candidates' scores between disjoint halves of the plates, extrapolated to all plates (Spearman-Brown), between experiments, and between cell types. {literal(spans)}.")  # fmt: skip
     across = held[held["asked"] == "cell types"]
@@ -299,11 +293,11 @@ if truth.is_dir() and ranked:
 
 # %%
 first = [f"{literal(d.compound)} ({literal(leads.loc[(leads['compound_key'] == d.compound_key) & leads['is_lead'], 'cell_type'].str.cat(sep=' and '))})" for d in dossiers[:3]]  # fmt: skip
-clean = mine[mine["doubts"] == ""]
 facts = [f"{len(mine)} leads in {', '.join(f'{literal(c)} ({n})' for c, n in counted.items())}, {len(sure)} of them at the top of their list in nine of ten draws of plates."] if disease else ["This screen has no disease, so there is nothing to rescue and no lead; the strongest activities are listed."]  # fmt: skip
 facts += [f"To be tested first: {', '.join(first)}."] if first else []
-facts += [f"{len(fallen)} leads hang on one plate, experiment or method; {len(clean)} have no doubt on record."] if stability else []  # fmt: skip
-facts += [f"In an experiment left out, {'; '.join(f'{literal(c)} {row.overlap:.0%} of the first {n} come back (chance {row.chance:.0%})' for (c, n), row in mean.iterrows())}."] if len(told_next) else []  # fmt: skip
+facts += [f"{len(hang)} hang on a single plate, experiment or method; nothing speaks against {int((mine['doubts'] == '').sum())}, and every dossier says what would change our mind."] if stability else []  # fmt: skip
+at_leads = {c: (n, row) for (c, n), row in mean.iterrows()} if len(told_next) else {}
+facts += ["Foretold from the others, an experiment gives back " + ", ".join(f"{row['overlap']:.0%} of the first {n} in {literal(c)} (chance {row['chance']:.0%})" for c, (n, row) in at_leads.items()) + "."] if at_leads else []  # fmt: skip
 facts += [f"{len(only)} compounds rescue in one cell type only."] if len(contrasts) else []
 say("\n".join(f"- {line}" for line in facts))
 answer(" ".join(facts))

@@ -23,13 +23,13 @@ from screenbook.figures.palette import (
 )
 from screenbook.figures.small_multiples import Layout, arrange, as_text, axes_of, whiskers
 
-_ROW = 21  # pixels of a compound's row
+_ROW, _TALL_ROW = 21, 30  # pixels of a compound's row
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up")
 _LEFT_OUT = {
-    "plate": ("one plate less", GREY, "line-ns-open", 9),
-    "experiment": ("one experiment less", ORANGE, "diamond", 8),
-    "method": ("one method less", PURPLE, "square", 7),
-    "witness": ("one witness more", GREEN, "triangle-up-open", 8),
+    "plate": ("one plate less", GREY, "line-ns-open", 8, 0.0),
+    "experiment": ("one experiment less", ORANGE, "diamond", 8, -0.27),
+    "method": ("one method less", PURPLE, "square", 7, 0.27),
+    "witness": ("one witness more", GREEN, "triangle-up-open", 7, 0.27),
 }
 
 
@@ -74,7 +74,7 @@ def rank_intervals(
             met.add(call)
         top = float(part["n_top"].iloc[0])
         _line(fig, top + 0.5, panel)
-    return _rows(fig, panels, title, subtitle, "rank (1 = first; dashed: the top)", log=True)
+    return _rows(fig, panels, title, subtitle, _ROW)
 
 
 def rank_stability(
@@ -97,12 +97,12 @@ def rank_stability(
     fig, met = go.Figure(), set()
     for panel, (name, long) in enumerate(ranks.items()):
         row = {compound: i for i, compound in enumerate(panels[name]["compound"])}
-        for kind, (label, colour, symbol, size) in _LEFT_OUT.items():
+        for kind, (label, colour, symbol, size, lift) in _LEFT_OUT.items():
             some = long[(long["kind"] == kind) & long["rank"].notna()]
             if some.empty:
                 continue
             fig.add_scatter(
-                **{"x": some["rank"], "y": some["compound"].map(row), "mode": "markers"},
+                **{"x": some["rank"], "y": some["compound"].map(row) + lift, "mode": "markers"},
                 **{"meta": "compound", "name": label, "legendgroup": label},
                 **{"showlegend": label not in met, **axes_of(panel)},
                 marker={"color": colour, "symbol": symbol, "size": size, "opacity": 0.85},
@@ -122,7 +122,7 @@ def rank_stability(
             hovertemplate="%{hovertext}: rank %{x:.0f}<extra>nothing left out</extra>",
         )
         _line(fig, n_top[name] + 0.5, panel)
-    return _rows(fig, panels, title, subtitle, "rank (1 = first; dashed: the top)", log=True)
+    return _rows(fig, panels, title, subtitle, _TALL_ROW)
 
 
 def _line(fig: go.Figure, x: float, panel: int) -> None:
@@ -133,31 +133,24 @@ def _line(fig: go.Figure, x: float, panel: int) -> None:
 
 
 def _rows(
-    fig: go.Figure,
-    panels: Mapping[str, pd.DataFrame],
-    title: str,
-    subtitle: str,
-    x: str,
-    *,
-    log: bool = False,
+    fig: go.Figure, panels: Mapping[str, pd.DataFrame], title: str, subtitle: str, row: int
 ) -> go.Figure:
-    """Arrange panels whose rows are compounds, the first on top."""
+    """Arrange panels whose rows are compounds, the first on top, and whose x is a rank."""
     most = max((len(part) for part in panels.values()), default=1)
-    height = _ROW * most + 60
-    columns = 2 if len(panels) > 1 else 1
-    layout = Layout(columns, height, height, gap=0.2, own_y=True)
+    height = row * most + 60
+    layout = Layout(2 if len(panels) > 1 else 1, height, height, gap=0.2, own_y=True)
+    x = "rank (1 = first; dashed: the top)"
     arrange(fig, list(panels), layout, title=title, subtitle=subtitle, x=x, y="")
     for panel, part in enumerate(panels.values()):
-        axes = axes_of(panel)
         names = [as_text(name, 22) for name in part["compound"]]
+        axes = axes_of(panel)
         fig.layout[axes["yaxis"].replace("y", "yaxis", 1)].update(
             **{"tickvals": list(range(len(names))), "ticktext": names, "showgrid": True},
             **{"range": [most - 0.4, -0.6], "zeroline": False, "automargin": False},
         )
-        if log:
-            fig.layout[axes["xaxis"].replace("x", "xaxis", 1)].update(
-                type="log", tickvals=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000], minor={}
-            )
+        fig.layout[axes["xaxis"].replace("x", "xaxis", 1)].update(
+            type="log", tickvals=[m * 10**e for e in range(5) for m in (1, 2, 5)]
+        )
     fig.update_layout(margin={"l": 110})
     fig.layout.meta["narrow"]["margin.l"] = 110
     return fig

@@ -23,6 +23,8 @@ class Dossier:
     compound, compound_key, smiles : str
     cell_types : tuple of str
         Those it was tested in, the one where it ranks best first.
+    title, caption : str
+        Of the figure that goes with it: plain text, and markdown.
     opening : str
         Markdown: heading, names, mechanism, verdict.
     facts : str
@@ -38,6 +40,8 @@ class Dossier:
     compound_key: str
     smiles: str
     cell_types: tuple[str, ...]
+    title: str
+    caption: str
     opening: str
     facts: str
     context: str
@@ -83,6 +87,7 @@ def write_dossiers(
                 str(key),
                 "" if pd.isna(first["smiles"]) else str(first["smiles"]),
                 tuple(str(name) for name in rows["cell_type"]),
+                *_figure_text({str(k): v for k, v in first.items()}),
                 _opening(number, rows),
                 _facts(rows),
                 _context(key, contrasts, neighbours),
@@ -109,6 +114,19 @@ def doubt_words(
     return words
 
 
+def _figure_text(first: Mapping[str, Any]) -> tuple[str, str]:
+    """Title and caption of the figure of a compound."""
+    name, cell_type, dose = first["compound"], first["cell_type"], f"{first['best_dose']:g} µM"
+    score = minus(f"{first['on_score']:.2f}")
+    span = _span("on_score", "on_low", "on_high", "{:.2f}")(first)
+    return (
+        f"{name}: on-axis score {score} at {dose} in {cell_type}",
+        f"{literal(name)} dose by dose, along the way from diseased to healthy, off it, and by the "
+        f"classifier where one ran. At {dose} its on-axis score in {literal(cell_type)} wells is "
+        f"{span}.",
+    )
+
+
 def _opening(number: int, rows: pd.DataFrame) -> str:
     first = rows.iloc[0]
     spelled = [n.strip() for n in str(first.get("names") or "").split(";")]
@@ -117,7 +135,8 @@ def _opening(number: int, rows: pd.DataFrame) -> str:
     moa = first.get("moa")
     mechanism = f"Mechanism: {literal(moa)}." if _given(moa) else "Mechanism not given."
     verdicts = " ".join(_verdict(row) for row in _records(rows))
-    return f"### {number}. {literal(first['compound'])}{named}\n\n{verdicts} {mechanism}"
+    rule = "---\n\n" if number > 1 else ""
+    return f"{rule}### {number}. {literal(first['compound'])}{named}\n\n{verdicts} {mechanism}"
 
 
 def _verdict(row: Mapping[str, Any]) -> str:

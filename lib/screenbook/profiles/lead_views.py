@@ -115,6 +115,34 @@ def stability_tables(
     return tables
 
 
+def stability_summary(ranked: Mapping[str, Ranked]) -> pd.DataFrame:
+    """Summarise what leaving out one thing of each kind does to the list.
+
+    Returns
+    -------
+    DataFrame
+        One row per cell type and kind: ``cell_type left_out n spearman spearman_least kept
+        kept_least``: number of things, mean and least of Spearman's rho with the full order and
+        of the share of the top that stays.
+    """
+    words = {"witness": "none; a witness more", "method": "a method"}
+    parts = [r.left.summary.assign(cell_type=cell_type) for cell_type, r in ranked.items()]
+    if not parts:
+        return pd.DataFrame()
+    grouped = pd.concat(parts).groupby(["cell_type", "kind"], sort=False)
+    table = grouped.agg(
+        n=("what", "size"),
+        spearman=("spearman", "mean"),
+        spearman_least=("spearman", "min"),
+        kept=("kept", "mean"),
+        kept_least=("kept", "min"),
+    ).reset_index()
+    kinds = table.pop("kind")
+    named = [words.get(kind, f"a{'n' * (kind[0] in 'aeiou')} {kind}") for kind in kinds]
+    table.insert(1, "left_out", named)
+    return table
+
+
 def listed(names: Sequence[str], most: int = 6) -> str:
     """Join names by commas, the last of many as a count."""
     shown = ", ".join(names[:most])

@@ -44,9 +44,9 @@ def control_separation(
     Parameters
     ----------
     scored : DataFrame
-        ``cell_type batch role on_score used``.
+        ``id cell_type batch role on_score used``.
     classified : DataFrame, optional
-        ``cell_type batch role p_healthy``.
+        ``id cell_type batch role p_healthy``; wells that are not used take no part here either.
     seed : int
         Of the resampled plates.
 
@@ -56,9 +56,11 @@ def control_separation(
         :data:`SEPARATION_COLUMNS`: area under the ROC curve over all plates together, with a
         95 % interval from resampled plates. Every well is scored by what other plates teach.
     """
-    sides = {"on-axis score": scored[scored["used"].astype(bool)].assign(s=lambda t: t["on_score"])}
+    used = scored[scored["used"].astype(bool)]
+    sides = {"on-axis score": used.assign(s=used["on_score"])}
     if classified is not None:
-        sides["classifier"] = classified.assign(s=lambda t: 1 - t["p_healthy"])
+        same = classified[classified["id"].isin(used["id"])]
+        sides["classifier"] = same.assign(s=1 - same["p_healthy"])
     rows = []
     for name, wells in sides.items():
         known = wells[wells["role"].isin(["healthy", "diseased"]) & wells["s"].notna()]
