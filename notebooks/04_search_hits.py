@@ -25,9 +25,7 @@
 # %% tags=["parameters"]
 run: str = "simulated"  # the run whose screen is read
 seed: int = 0  # of resampled plates and of the searches
-hold_out: str = (
-    "batch"  # whose controls do not teach the axis that scores a plate {batch|experiment}
-)
+hold_out: str = "batch"  # whose controls a plate's axis is not learned from {batch|experiment}
 keep_flagged: bool = False  # let plates and wells that report 01 flagged take part
 fdr: float = 0.1  # false discovery rate of calls [0.001..0.5]
 least: float = 0.2  # share of the way to healthy that a rescue covers at least [0..1]
@@ -342,11 +340,10 @@ if len(contrasts):
     findings += [f"{contrasts['finding'].str.endswith('only').sum()} compounds rescue in one cell type only."]  # fmt: skip
 say("\n".join(f"- {line}" for line in findings))
 answer(" ".join(findings))
-headline(rescues=int((hits["call"] == "rescue").sum()), active=int((hits["call"] == "active").sum()), off_axis=int((hits["call"] == "off-axis").sum()), aggravates=int((hits["call"] == "aggravates").sum()), not_testable=int((hits["call"] == "not testable").sum()))  # fmt: skip
 save_table(hits, run, "hits", hit_tables.HIT_COLUMNS)
 save_table(treatments, run, "treatments", hit_tables.TREATMENT_COLUMNS)
 save_table(scored, run, "wells_scored", hit_tables.WELL_COLUMNS)
-
+headline(rescues=int((hits["call"] == "rescue").sum()), active=int((hits["call"] == "active").sum()), off_axis=int((hits["call"] == "off-axis").sum()), aggravates=int((hits["call"] == "aggravates").sum()), not_testable=int((hits["call"] == "not testable").sum()))  # fmt: skip
 # %% [markdown]
 # ## What could be wrong
 #

@@ -72,7 +72,7 @@ HIT_COLUMNS = {
     "moa": "mechanism as the metadata give it",
     "cell_type": "cell type",
     "call": TREATMENT_COLUMNS["verdict"],
-    "rank": "within the cell type: by call, then by the recovery promised or (no rescue) the mean score",
+    "rank": "within the cell type: by call, then by the recovery promised or the mean score",
     "n_wells": "wells with a score at the best dose",
     "n_plates": "their plates",
     "n_doses": "doses tried",
