@@ -96,7 +96,7 @@ def enrichment_bars(
     ends = [min(span.min(), null), max(span.max(), null)]
     ends = list(np.log10(ends)) if log else ends
     room = 0.08 * (ends[1] - ends[0] or 1)
-    x_axis: dict[str, Any] = {"range": [ends[0] - 2 * room, ends[1] + 4 * room]}
+    x_axis: dict[str, Any] = {"range": [ends[0] - 2 * room, ends[1] + 2 * room]}
     x_axis |= {"type": "log", "dtick": 1} if log else {"nticks": 5}
     arrange(
         fig, [str(p) for p in panels], layout, title=title, subtitle=subtitle,
@@ -128,7 +128,7 @@ def _stems(fig: go.Figure, rows: pd.DataFrame, panel: int, null: float, level: f
             **axes_of(panel), name=text, legendgroup=text, showlegend=panel == 0,
             mode="markers+text", x=some["effect"], y=some.index, error_x=interval,
             text=[f" q {q:.1g} " for q in some["q"]],
-            textposition=np.where(some["effect"] < null, "middle left", "middle right"),
+            textposition=np.where(some["effect"] < null, "top right", "top left"),
             textfont={"size": 11},
             customdata=[[as_text(c)] for c in some["class"]],
             marker={"color": colour, "size": 9, "symbol": "diamond" if holds else "circle-open"},

@@ -133,7 +133,8 @@ def _add_wells(
         place = mine["experiment"].astype(str) + "/" + mine["plate"].astype(str)
         trace = kind(
             **axes_of(i), name=name, legendgroup=name, showlegend=shown, mode="markers",
-            x=mine["x"].astype(np.float32), y=mine["y"].astype(np.float32), meta="compound",
+            x=mine["x"].astype(np.float32), y=mine["y"].astype(np.float32),
+            meta="compound" if compound.ne("").any() else None,
             customdata=np.column_stack(
                 [compound, place, mine["well"].astype(str), dose]
             ).astype(object),

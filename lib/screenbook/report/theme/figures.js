@@ -117,6 +117,9 @@
       if (!this.parsed) {
         this.parsed = decode(screenbook.payload(this.plot.dataset.figure));
         this.names = this.parsed.data.map(compoundNames);
+        // Plotly changes the traces that it is given, so what a selection changes is kept apart.
+        this.own = this.parsed.data.map(({ opacity = 1, error_x, error_y }) =>
+          ({ opacity, error_x: { ...error_x }, error_y: { ...error_y } }));
       }
       return this.parsed;
     }
@@ -244,8 +247,8 @@
         }
         points += hits[t].length;
         // A line, or a set of points, of one compound: it is dimmed or not as a whole.
-        const single = names.length > 1 && new Set(names).size === 1;
-        const own = trace.opacity === undefined ? 1 : trace.opacity;
+        const single = names.length > 1 && names[0] && new Set(names).size === 1;
+        const own = this.own[t].opacity;
         restyled.traces.push(t);
         restyled.selectedpoints.push(any && !single ? hits[t] : null);
         restyled.opacity.push(any && single && !hits[t].length ? 0.12 : own);
@@ -281,7 +284,7 @@
     keepWhiskers(traces, kept) {
       for (const bars of ["error_x", "error_y"]) {
         for (const side of ["array", "arrayminus"]) {
-          const ends = (t) => (this.parsed.data[t][bars] || {})[side];
+          const ends = (t) => this.own[t][bars][side];
           const some = traces.map((t, i) => [t, kept[i]]).filter(([t]) => ends(t));
           if (!some.length) continue;
           const values = some.map(([t, own]) => own
