@@ -99,15 +99,15 @@ if answers:
     null_high = max(float(one.null_auc.max()) for one in answers.values())
     single = pd.concat([one.plates for one in answers.values()], ignore_index=True)
     title = "On plates not seen, the " + titles[model] + " tells them apart with an AUC of " + ", ".join(f"{a:.3f} ({c})" for c, a in by_plate["auc"].items())  # fmt: skip
-    fig = pictures.auc_by_plate(single, measures, titles, null_high=null_high, title=title, subtitle=f"{by_plate['n'].sum():,} control wells on {by_plate['n_plates'].sum()} plates; band: AUC under shuffled labels")  # fmt: skip
-    show(fig, f"AUC of healthy against untreated diseased wells for three models. Grey dots are single plates, large marks all plates together with a 95 % interval from resampled plates; crosses are plates that report 01 flagged and that taught nothing. Shuffled labels reach {null_high:.3f} at most.", wide=True, thumbnail=True)  # fmt: skip
+    fig = pictures.auc_by_plate(single, measures, titles, null_high=null_high, title=title, subtitle=f"{by_plate['n'].sum():,} control wells on {by_plate['n_plates'].sum()} plates; shuffled labels reach {null_high:.3f} at most")  # fmt: skip
+    show(fig, "AUC of healthy against untreated diseased wells for three models. Grey dots are single plates, large marks all plates together with a 95 % interval from resampled plates; crosses are plates that report 01 flagged and that taught nothing.", wide=True, thumbnail=True)  # fmt: skip
     listed = measures[[c for c in measures if not c.endswith(("_low", "_high", "_chance")) or c.startswith("auc")]]  # fmt: skip
     show_table(listed, "Every model, with plates and with experiments held out: AUC with its 95 % interval over plates, average precision of healthy wells, Matthews correlation of calls at p = 0.5, Brier score, calibration error.", rows=12, file="classifier_models")  # fmt: skip
 
 # %%
 for cell_type, one in answers.items():
     plate, null = by_plate.loc[cell_type], one.null_auc
-    say(f"**{cell_type}**, {titles[model]}, plates held out: AUC {plate['auc']:.3f} (95 % {plate['auc_low']:.3f} to {plate['auc_high']:.3f}), average precision {plate['average_precision']:.3f}, Matthews correlation {plate['mcc']:.2f}, Brier score {plate['brier']:.3f} (n = {plate['n']:,} wells, {plate['n_plates']} plates). Shuffled labels give {null.mean():.3f} on average and {null.max():.3f} at most ({len(null)} shuffles, p = {(1 + (null >= plate['auc']).sum()) / (1 + len(null)):.2g}).")  # fmt: skip
+    say(f"**{cell_type}**, {titles[model]}; plates held out: AUC {plate['auc']:.3f} (95 % {plate['auc_low']:.3f} to {plate['auc_high']:.3f}), average precision {plate['average_precision']:.3f}, Matthews correlation {plate['mcc']:.2f}, Brier score {plate['brier']:.3f} (n = {plate['n']:,} wells, {plate['n_plates']} plates). Shuffled labels give {null.mean():.3f} on average and {null.max():.3f} at most ({len(null)} shuffles, p = {(1 + (null >= plate['auc']).sum()) / (1 + len(null)):.2g}).")  # fmt: skip
     if cell_type not in by_experiment.index:
         say(f"Experiments cannot be held out: {one.no_experiment}. What is said of {cell_type} holds for other plates of this experiment.")  # fmt: skip
         continue
@@ -134,7 +134,7 @@ if answers:
     show(fig, "Above, the observed share of healthy wells against the predicted probability, with 95 % intervals; on the dashed line it is what was said. Below, where the predictions of either kind of control lie.")  # fmt: skip
     for cell_type, r in by_plate.iterrows():
         verdict = "no more than chance gives" if r.calibration_error <= r.calibration_by_chance_high else "more than chance gives"  # fmt: skip
-        say(f"**{cell_type}**: calibration error {r.calibration_error:.3f} (n = {r.n:,} wells), {verdict}: exactly right probabilities would show {r.calibration_by_chance:.3f} on average and {r.calibration_by_chance_high:.3f} at the 95th percentile. The aim of 0.03 is {'met' if r.calibration_error <= 0.03 else '**not met**'}." + (f" With experiments held out the error is {by_experiment.loc[cell_type, 'calibration_error']:.3f} (by chance {by_experiment.loc[cell_type, 'calibration_by_chance']:.3f})." if cell_type in by_experiment.index else ""))  # fmt: skip
+        say(f"**{cell_type}**: calibration error {r.calibration_error:.3f} (n = {r.n:,} wells), {verdict}: exactly right probabilities would show {r.calibration_by_chance:.3f} on average and {r.calibration_by_chance_high:.3f} at the 95th percentile. The aim of 0.03 is {'met' if r.calibration_error <= 0.03 else '**not met**'}." + (f" With experiments held out the error is {by_experiment.loc[cell_type, 'calibration_error']:.3f} (by chance {by_experiment.loc[cell_type, 'calibration_by_chance']:.3f}, at most {by_experiment.loc[cell_type, 'calibration_by_chance_high']:.3f}): probabilities carry over less well than the order of wells where it is larger." if cell_type in by_experiment.index else ""))  # fmt: skip
 else:
     wells, treatments, compounds = classifier.rank_screen(answers, used, model, names)
 

@@ -43,7 +43,7 @@ def auc_by_plate(
     titles : dict of str to str
         What each model is called.
     null_high : float
-        Highest AUC under permuted labels, drawn as the end of a band from 0.5.
+        Highest AUC under permuted labels; a band from 0.5 to it, if the axis goes that low.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
@@ -81,7 +81,8 @@ def auc_by_plate(
         band = {"fillcolor": shade(GREY, 0.2), "line_width": 0}
         fig.add_vrect(x0=min(1 - null_high, 0.5), x1=null_high, **band, row=1, col=k)
     style(fig, title=title, subtitle=subtitle, x="AUC", height=120 + 62 * len(models))
-    fig.update_xaxes(range=[0.4, 1.01])
+    lowest = min(plates["auc"].min(), measures["auc_low"].fillna(measures["auc"]).min())
+    fig.update_xaxes(range=[max(lowest - 0.02, 0.0), 1.005])
     names = [titles[m] for m in models]
     fig.update_yaxes(
         tickvals=list(range(len(models))), ticktext=names, range=[len(models) - 0.5, -0.5]
@@ -107,12 +108,11 @@ def reliability(
     fig = make_subplots(
         2,
         n,
-        subplot_titles=list(tables),
-        row_heights=[0.7, 0.3],
-        vertical_spacing=0.06,
-        shared_xaxes=True,
-        shared_yaxes="rows",
+        subplot_titles=[*tables, *(f"{name}: its predictions" for name in tables)],
+        row_heights=[0.68, 0.32],
+        vertical_spacing=0.16,
     )
+    highest = 0.0
     for k, (cell_type, table) in enumerate(tables.items(), start=1):
         place = {"row": 1, "col": k}
         ends = {"x": [0, 1], "y": [0, 1], "hoverinfo": "skip", "mode": "lines", "line": _DASHED}
@@ -137,6 +137,7 @@ def reliability(
         for role in ("diseased", "healthy"):
             some = wells[(wells["cell_type"] == cell_type) & (wells["role"] == role)]
             share, middle = _histogram(some["p_healthy"], 20)
+            highest = max(highest, float(share.max()))
             fig.add_bar(
                 **{"name": ROLE_NAMES[role], "showlegend": k == 1, "legendgroup": role},
                 x=middle,
@@ -145,12 +146,15 @@ def reliability(
                 hovertemplate="p near %{x:.2f}: %{y:.1%} of them<extra>" + role + "</extra>",
                 **{"row": 2, "col": k},
             )
-    style(fig, title=title, subtitle=subtitle, height=430)
+    style(fig, title=title, subtitle=subtitle, height=470)
     fig.update_xaxes(range=[-0.02, 1.02])
     fig.update_xaxes(title_text="predicted probability of healthy", row=2)
-    fig.update_yaxes(title_text="observed share", range=[-0.03, 1.03], row=1, col=1)
-    fig.update_yaxes(title_text="share of wells", tickformat=".0%", row=2, col=1)
-    return fig.update_layout(barmode="overlay", bargap=0.05)
+    fig.update_yaxes(range=[-0.03, 1.03], row=1)
+    fig.update_yaxes(title_text="observed share", row=1, col=1)
+    fig.update_yaxes(title_text="share of wells", row=2, col=1)
+    fig.update_yaxes(tickformat=".0%", range=[0, 1.05 * highest], row=2)
+    fig.update_layout(barmode="overlay", bargap=0.05)
+    return stack_when_narrow(fig, 240)
 
 
 def probability_histogram(wells: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:

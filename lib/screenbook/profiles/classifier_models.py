@@ -21,7 +21,7 @@ from screenbook.profiles.separability import ShrunkenLDA
 from screenbook.profiles.whitening import shrunken_covariance
 
 MODELS = {
-    "net": "net: one hidden layer",
+    "net": "net of one hidden layer",
     "logistic": "logistic regression",
     "lda": "shrunken discriminant",
 }
