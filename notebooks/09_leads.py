@@ -40,7 +40,7 @@ import pandas as pd
 from screenbook.chemistry import molecule_svg
 from screenbook.figures import lead_questions as question_pictures
 from screenbook.figures import leads as pictures
-from screenbook.paths import base_run, build_dir, find
+from screenbook.paths import base_run, build_dir, find, root
 from screenbook.profiles import lead_views, reference_check, score_questions
 from screenbook.profiles.contrasts import cell_type_contrasts
 from screenbook.profiles.dossiers import dose_curve, doubt_words, write_dossiers
@@ -154,7 +154,7 @@ elif disease:
 else:
     act = hits.sort_values("rank")[[c for c in ("compound", "cell_type", "call", "best_dose", "off_score", "q", "replicate_map", "replicate_q", "moa") if c in hits]]  # fmt: skip
     show_table(act, "No leads; compounds by the strength of what they do, as report 04 ranks them: distance from the vehicle wells of the plate at the best dose, its q, and replicate mAP.", units={"best_dose": "µM"}, rows=15, file="activity")  # fmt: skip
-    say(f"{int((hits['replicate_q'] <= 0.05).sum())} of {len(hits)} compounds have a dose whose replicates find each other on other plates (q ≤ 0.05). Which of these effects is wanted, the screen cannot say: there is no diseased state to come back from.")  # fmt: skip
+    say(f"{int((hits['call'] == 'active').sum())} of {len(hits)} compounds are called active: their replicates find each other on other plates. Which of these effects is wanted, the screen cannot say, since there is no diseased state to come back from.")  # fmt: skip
 
 # %%
 used = wells[wells["used"] & (wells["role"] == "treated")]
@@ -243,7 +243,9 @@ else:
 # %%
 orders = {"consensus": "rank", "on-axis score": "rank_on_axis", "classifier": "rank_classifier", "earth mover": "rank_earth_mover", "healthy neighbours": "rank_kNN"}  # fmt: skip
 if reference_scores and ranked:
-    match = reference_check.match_references(leads, read_reference_scores(reads(reference_scores)))
+    match = reference_check.match_references(
+        leads, read_reference_scores(reads(root() / reference_scores))
+    )
     checked = reference_check.compare_orders(match.table, orders, hit=reference_hit, harm=reference_harm)  # fmt: skip
     say(f"{len(match.table)} compounds have a reference score. {len(match.unmatched)} rows name what this screen does not have: {lead_views.listed([literal(n) for n in match.unmatched['compound']], 20) or 'none'}.")  # fmt: skip
     if len(match.table):

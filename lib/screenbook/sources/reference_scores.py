@@ -39,8 +39,7 @@ def read_reference_scores(path: str | Path) -> pd.DataFrame:
         without a name, with a score that is no finite number, or with two scores for one
         compound and cell type.
     """
-    path = Path(path).expanduser()
-    path = path if path.is_absolute() else root() / path
+    path = root() / path
     table = open_table(path).read_text(list(COLUMNS))
     name = short(path)
     if table.empty:
