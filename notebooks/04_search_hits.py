@@ -54,7 +54,7 @@ from screenbook.profiles.contrasts import cell_type_contrasts
 from screenbook.profiles.enrichment import class_enrichment, scaffolds_of
 from screenbook.profiles.hit_search import search_hits
 from screenbook.profiles.searches import SearchSettings, Spaces, places_of, search_screen
-from screenbook.profiles.views import view_chosen
+from screenbook.profiles.views import leading_components
 from screenbook.report import (
     answer,
     gallery,
@@ -225,7 +225,7 @@ else:
 # %% [markdown]
 # ## The original's own searches
 #
-# The first public analysis of RxRx19a drew circles around healthy clusters on a t-SNE map and counted the names of drugs inside; it named neighbours in PCA space, in the full embedding, and a Gaussian mixture of healthy wells as better ideas, and the antipodal direction of connectivity maps as the idea behind it all.
+# The first public analysis of RxRx19a drew circles around healthy clusters on a t-SNE map and counted the names of drugs inside; it named neighbours in PCA space (20 components here), in the full embedding, and a Gaussian mixture of healthy wells as better ideas, and the antipodal direction of connectivity maps as the idea behind it all.
 # All are run here on the same wells, with their levels set by control wells alone (the original chose its centres by eye, and read its list from another table than the one it had searched).
 # Beside them stands the earth mover's score of BUSCAR, the closest relative in print.
 # Counts follow how often a compound was tested; *score* is the fair form: hits beyond expectation at the best dose.
@@ -233,8 +233,9 @@ else:
 
 # %%
 if disease:
-    views = view_chosen(chosen, roles, most=50)
-    spaces = Spaces(places_of(before["map"], obs.index), views.scores, np.asarray(chosen.X))
+    spaces = Spaces(
+        places_of(before["map"], obs.index), leading_components(chosen, 20), np.asarray(chosen.X)
+    )
     settings = SearchSettings(radius, n_neighbors, components, threshold=threshold, seed=seed)
     searched = search_screen(obs, spaces, settings, used=~left_out)
     save_table(searched.compounds, run, "searches", hit_views.search_columns(searched.compounds))

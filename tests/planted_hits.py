@@ -28,6 +28,7 @@ def planted_hits(
     edge=0.0,
     seed=0,
     cell_type="renal",
+    n_columns=24,
 ):
     """Wells of one cell type, every compound at every dose once on each plate.
 
@@ -51,13 +52,13 @@ def planted_hits(
             shift = 3.0 * rng.normal(size=n_features)
             wells = [("Mock", -1, np.nan)] * n_healthy + [("Active", -1, np.nan)] * n_diseased
             wells += [("Active", c, dose) for c in range(len(kinds)) for dose in doses]
-            places = rng.permutation(384)[: len(wells)]
+            places = rng.permutation(16 * n_columns)[: len(wells)]
             for place, (condition, c, dose) in zip(places, wells, strict=True):
-                row, column = divmod(int(place), 24)
+                row, column = divmod(int(place), n_columns)
                 point = shift + rng.normal(size=n_features) + axis * (condition == "Active")
                 if c >= 0:
                     point += effect_of(kinds[c], dose, max(doses), axis, dying, own[c])
-                if min(row, 15 - row, column, 23 - column) == 0:
+                if min(row, 15 - row, column, n_columns - 1 - column) == 0:
                     point += edge * axis
                 obs.append(
                     {

@@ -238,6 +238,19 @@ def test_wells_left_out_are_those_that_report_01_names(screen):
     assert not hit_tables.wells_left_out(screen.obs, plates, wells, keep_flagged=True).any()
 
 
+def test_ten_thousand_compounds_at_one_dose():
+    classes = {"idle": 9_990, "rescuer": 10}
+    screen = planted_hits(
+        classes=classes, doses=(1.0,), n_experiments=1, n_plates=4, n_features=6, n_columns=640
+    )
+    found = search(screen)
+    assert len(found.hits) == 10_000
+    called = found.hits[found.hits["call"] == "rescue"]
+    assert (kinds(called) == "rescuer").mean() >= 0.75
+    assert len(called) >= 5
+    assert found.hits["shape"].eq("not testable").all()  # one dose makes no curve
+
+
 def test_harm_needs_three_strong_compounds():
     shifts = np.eye(4)[[0, 0, 0, 1]]
     table = pd.DataFrame(

@@ -6,7 +6,12 @@ import pandas as pd
 import pytest
 
 from screenbook.errors import InputError
-from screenbook.profiles.views import view_as_it_came, view_chosen, view_in_sequence
+from screenbook.profiles.views import (
+    leading_components,
+    view_as_it_came,
+    view_chosen,
+    view_in_sequence,
+)
 from screenbook.screen import Roles
 
 ROLES = Roles(healthy=("Mock",), diseased=("Active",))
@@ -63,3 +68,14 @@ def test_an_offset_of_a_plate_is_gone_and_labels_are_refused():
     np.testing.assert_allclose(means[0], means[1], atol=1e-4)
     with pytest.raises(InputError, match="label of interest"):
         view_in_sequence(moved, obs, ["experiment", "role"], most=6)
+
+
+def test_leading_components_keep_what_is_no_wider_than_noise(chosen):
+    found = leading_components(chosen, 8)
+    assert found.shape == (240, 8)
+    own = (chosen.obs["cell_type"] == "a").to_numpy()
+    variance = found[own].var(axis=0)
+    assert (np.diff(variance) <= 1e-4).all()
+    assert variance.min() > 0.3
+    alone = leading_components(chosen[own], 8)
+    np.testing.assert_allclose(found[own], alone, atol=1e-4)
