@@ -121,6 +121,16 @@ def test_training_leaves_torchs_threads_as_they_were():
     assert torch.get_num_threads() == before
 
 
+def test_rounding_decides_nothing():
+    """Another device adds in another order: errors of that size must not change when nets stop."""
+    points, label = wells(n=400)
+    cut = halves(len(label))
+    noise = 1e-13 * np.random.default_rng(0).normal(size=points.shape)
+    one, two = (train_nets(p, label, *cut, [0, 1]) for p in (points, points + noise))
+    assert np.array_equal(one.epochs, two.epochs)
+    np.testing.assert_allclose(log_odds(one, points), log_odds(two, points), atol=1e-7)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_a_gpu_gives_the_same():
     points, label = wells(n=600)
