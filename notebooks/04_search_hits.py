@@ -125,8 +125,9 @@ if disease:
     fig = draw.on_off_plane(treatments, title=title, subtitle=f"{len(treatments):,} treatments (compound and dose); whiskers: 95 % over plates", controls=hit_views.control_boxes(search, parts), gate=hit_views.gate_lines(search))  # fmt: skip
     show(fig, f"On-axis score (0 healthy, 1 untreated) of every treatment against its off-axis score in control SD, one panel for each cell type. Boxes are where treatments of the typical number of wells would lie that healed completely or did nothing. {n_rescue} treatments are called a rescue and {n_off} off-axis at a false discovery rate of {fdr:g}.", wide=True, thumbnail=True)  # fmt: skip
 else:
-    far = treatments.sort_values("off_score", ascending=False)
-    say(f"There is no way to health here, so distance from the vehicle stands for effect: the median treatment lies {treatments['off_score'].median():.1f} control SD from the vehicle wells of its plates, the farthest ({far['compound'].iloc[0]}, {far['dose'].iloc[0]:g} µM) {far['off_score'].iloc[0]:.1f}.")  # fmt: skip
+    weak = hit_views.activity_by_mechanism(treatments, hits)
+    show_table(weak, "Mechanisms, the weakest phenotype first: how many of their treatments are active, and their median distance from the vehicle and replicate mAP.", units={"distance": "control SD"}, rows=15, file="mechanisms")  # fmt: skip
+    say(f"There is no way to health here, so distance from the vehicle wells of the plate stands for effect: {treatments['off_score'].median():.1f} control SD for the median treatment. The weakest phenotype is that of *{weak['mechanism'].iloc[0]}* ({weak['distance'].iloc[0]:.1f} control SD, {weak['active'].iloc[0]} of {weak['treatments'].iloc[0]} treatments active), the strongest that of *{weak['mechanism'].iloc[-1]}* ({weak['distance'].iloc[-1]:.1f}, {weak['active'].iloc[-1]} of {weak['treatments'].iloc[-1]}).")  # fmt: skip
 
 # %% [markdown]
 # ## Could nothing have done this?

@@ -11,7 +11,7 @@ from screenbook.profiles.hit_search import HitSearch
 
 
 def control_boxes(search: HitSearch, parts: list[Part]) -> pd.DataFrame:
-    """Where treatments would lie that did nothing, or healed completely.
+    """Find where treatments would lie that did nothing, or healed completely.
 
     A mean over as many wells as a typical treatment has scatters less than a well; nineteen of
     twenty such means of one kind of control lie inside its box along the axis, and 99 of 100
@@ -38,7 +38,7 @@ def control_boxes(search: HitSearch, parts: list[Part]) -> pd.DataFrame:
 
 
 def gate_lines(search: HitSearch) -> pd.DataFrame:
-    """Where a treatment moves as far off the way as along it.
+    """Draw where a treatment moves as far off the way as along it.
 
     Returns
     -------
@@ -127,3 +127,34 @@ def search_columns(compounds: pd.DataFrame) -> dict[str, str]:
         asked = "wells found, count" if what == "count" else "fair score of the best dose"
         explained[column] = f"{search.replace('_', ' ')}: {asked}"
     return explained
+
+
+def activity_by_mechanism(treatments: pd.DataFrame, hits: pd.DataFrame) -> pd.DataFrame:
+    """Order mechanisms by how far their treatments lie from the vehicle, weakest first.
+
+    Parameters
+    ----------
+    treatments : DataFrame
+        ``cell_type compound_key dose off_score replicate_map verdict``.
+    hits : DataFrame
+        ``cell_type compound_key moa``.
+
+    Returns
+    -------
+    DataFrame
+        ``cell_type mechanism compounds treatments active`` (of the treatments), ``share``
+        (active, 0 to 1), ``distance`` (median off-axis score: control SD from the vehicle),
+        ``replicate_map`` (median). Compounds without a mechanism make a row of their own.
+    """
+    key = ["cell_type", "compound_key"]
+    named = treatments.merge(hits[[*key, "moa"]], on=key, how="left", validate="m:1")
+    named["mechanism"] = named["moa"].fillna("").replace("", "not annotated")
+    table = named.groupby(["cell_type", "mechanism"], sort=True).agg(
+        compounds=("compound_key", "nunique"),
+        treatments=("dose", "size"),
+        active=("verdict", lambda verdict: int((verdict == "active").sum())),
+        distance=("off_score", "median"),
+        replicate_map=("replicate_map", "median"),
+    )
+    table.insert(3, "share", table["active"] / table["treatments"])
+    return table.sort_values(["cell_type", "distance"]).reset_index()
