@@ -297,9 +297,7 @@ if truth is not None:
     say(f"At q ≤ 0.1 **{at['n_right']} of {at['n_true']} planted rescuers are called**, with {at['n_called'] - at['n_right']} false ones among {at['n_called']} calls (share {at['fdp']:.1%}, interval {at['fdp_low']:.1%} to {at['fdp_high']:.1%}). Of {len(selective)} compounds that rescue one cell type only, {(selective['verdict'] == 'right').sum()} are called in the right one and in no other. Toxic or aggravating compounds among the first 50 of the table: {len(wrong)}" + (f" ({', '.join(wrong['compound'])})" if len(wrong) else "") + ".")  # fmt: skip
     headline(truth_recall=round(at["recall"], 4), truth_fdp=round(at["fdp"], 4), truth_harmful_in_top_50=len(wrong))  # fmt: skip
 else:
-    say(
-        "This screen was not simulated with a disease, so there is no truth to hold the calls against."
-    )
+    say("This screen was not simulated with a disease: there is no truth to hold calls against.")
 
 # %%
 if truth is not None:
