@@ -44,6 +44,10 @@ from screenbook.settings import short
 
 log = logging.getLogger(__name__)
 
+_LATE_OUTPUT = 300
+"""Seconds for a large figure to arrive after its cell has ended: on a busy machine, more than
+the 4 after which the client would give the whole run up."""
+
 _KERNEL = {"name": "python3", "display_name": "Python 3", "language": "python"}
 
 
@@ -218,6 +222,7 @@ def _execute(
                 cwd=plan.notebook.parent,
                 stderr_file=file,
                 autosave_cell_every=0,
+                iopub_timeout=_LATE_OUTPUT,
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
                 on_cell_start=progress.cell,
             )
