@@ -78,7 +78,9 @@ titles = {name: MODELS[name] for name in (model, *MODELS)}
 used = ~wells_left_out(obs, before["plates"], before["wells_flagged"], keep_flagged=keep_flagged)
 answers, reasons = classifier.ask_screen(chosen, used, model, settings, n_permutations=n_permutations)  # fmt: skip
 for cell_type, why in reasons.items():
-    say(f"**No answer for {cell_type}**: {why}.")
+    say(
+        f"**{cell_type}**: {why}. Its tables below stay empty; report 04 says what can be said of its treatments."
+    )
 measures = pd.concat([one.measures for one in answers.values()], ignore_index=True) if answers else pd.DataFrame(columns=list(classifier.MEASURE_COLUMNS))  # fmt: skip
 for cell_type, one in answers.items():
     held, task = one.held[model], one.task
@@ -133,8 +135,9 @@ if answers:
     fig = pictures.reliability(tables, known, title=title, subtitle=f"{len(known):,} control wells; ten bins of equally many wells, {calibration} calibration, nested")  # fmt: skip
     show(fig, "Above, the observed share of healthy wells against the predicted probability, with 95 % intervals; on the dashed line it is what was said. Below, where the predictions of either kind of control lie.")  # fmt: skip
     for cell_type, r in by_plate.iterrows():
+        far = by_experiment.loc[cell_type] if cell_type in by_experiment.index else None
         verdict = "no more than chance gives" if r.calibration_error <= r.calibration_by_chance_high else "more than chance gives"  # fmt: skip
-        say(f"**{cell_type}**: calibration error {r.calibration_error:.3f} (n = {r.n:,} wells), {verdict}: exactly right probabilities would show {r.calibration_by_chance:.3f} on average and {r.calibration_by_chance_high:.3f} at the 95th percentile. The aim of 0.03 is {'met' if r.calibration_error <= 0.03 else '**not met**'}." + (f" With experiments held out the error is {by_experiment.loc[cell_type, 'calibration_error']:.3f} (by chance {by_experiment.loc[cell_type, 'calibration_by_chance']:.3f}, at most {by_experiment.loc[cell_type, 'calibration_by_chance_high']:.3f}): probabilities carry over less well than the order of wells where it is larger." if cell_type in by_experiment.index else ""))  # fmt: skip
+        say(f"**{cell_type}**: calibration error {r.calibration_error:.3f} (n = {r.n:,} wells), {verdict}: exactly right probabilities would show {r.calibration_by_chance:.3f} on average and {r.calibration_by_chance_high:.3f} at the 95th percentile. The aim of 0.03 is {'met' if r.calibration_error <= 0.03 else '**not met**'}." + (f" With experiments held out the error is {far['calibration_error']:.3f} (right probabilities: {far['calibration_by_chance']:.3f}, 95th percentile {far['calibration_by_chance_high']:.3f})" + (": on another experiment the probabilities are less to be trusted than the order of the wells." if far["calibration_error"] > far["calibration_by_chance_high"] else ".") if far is not None else ""))  # fmt: skip
 else:
     wells, treatments, compounds = classifier.rank_screen(answers, used, model, names)
 
@@ -264,7 +267,7 @@ if truth.is_dir() and answers:
         found = ranks.rankings_against(rankings, known["rescues"].astype(bool), known["class"].isin(["toxic", "aggravator"]))  # fmt: skip
         held_against.append(found.assign(cell_type=cell_type, rescuers=int(known["rescues"].sum())))
     quality = pd.concat(held_against, ignore_index=True)
-    show_table(quality[["cell_type", *quality.columns.drop("cell_type")]], "Rankings held against the planted rescuers: average precision (by chance: the share of rescuers), share of rescuers among as many first places as there are rescuers (*recall*), and toxic or aggravating compounds among the first places (*most* of them).", rows=10, file="classifier_truth")  # fmt: skip
+    show_table(quality[["cell_type", "ranking", "average_precision", "by_chance", "recall", "rescuers", "toxic_top", "most"]], "Rankings held against the planted rescuers: average precision (by chance: the share of rescuers), share of rescuers among as many first places as there are rescuers (*recall*), and how many toxic or aggravating compounds are among the first *most* places.", rows=10, file="classifier_truth")  # fmt: skip
 elif answers:
     say("This screen was not simulated, so there is no truth to hold the ranking against.")
 
@@ -272,7 +275,7 @@ elif answers:
 if truth.is_dir() and answers:
     ours = quality[quality["ranking"] == f"fair ranking, {titles[model]}"].set_index("cell_type")
     count = quality[quality["ranking"] == "count by name, same model"].set_index("cell_type")
-    say("**Rescuers.** " + " ".join(f"{c}: average precision {r.average_precision:.3f} (counted by name {count.loc[c, 'average_precision']:.3f}, by chance {r.by_chance:.3f}); {r.recall:.0%} of {r.rescuers} rescuers are among the first {r.rescuers}; {r.toxic_top:.0f} toxic or aggravating compounds are among the first {r.most:.0f} (counted by name {count.loc[c, 'toxic_top']:.0f})." for c, r in ours.iterrows()))  # fmt: skip
+    say("**Rescuers.** " + " ".join(f"{c}: average precision {r.average_precision:.3f} (counted by name {count.loc[c, 'average_precision']:.3f}, by chance {r.by_chance:.3f}); {r.recall:.0%} of {r.rescuers} rescuers are among the first {r.rescuers}; of toxic or aggravating compounds {r.toxic_top:.0f} are among the first {r.most:.0f} (counted by name {count.loc[c, 'toxic_top']:.0f})." for c, r in ours.iterrows()))  # fmt: skip
     cured = pd.read_csv(reads(truth / "wells.tsv"), sep="\t", dtype={"experiment": str, "plate": str, "well": str})  # fmt: skip
     cured.index = cured[["experiment", "plate", "well"]].agg("/".join, axis=1)
     part = wells[(wells["role"] == "treated") & wells["used"]].set_index("id").join(cured["rescue"])
@@ -286,11 +289,11 @@ if truth.is_dir() and answers:
 # ## What we found
 
 # %%
-facts = [f"There is nothing to learn in {c}: {why}." for c, why in reasons.items()]
+facts = [f"**{c}**: no ranking by a classifier, because {why}." for c, why in reasons.items()]
 for cell_type in answers:
     plate, first = by_plate.loc[cell_type], compounds[(compounds["cell_type"] == cell_type) & compounds["above"]]  # fmt: skip
     away = f", experiments held out {by_experiment.loc[cell_type, 'auc']:.3f}" if cell_type in by_experiment.index else ""  # fmt: skip
-    facts.append(f"**{cell_type}**: AUC {plate['auc']:.3f} on plates not seen{away}; calibration error {plate['calibration_error']:.3f}; {taken[cell_type]:.1%} of treated wells are taken for healthy, {wrong[cell_type]:.1%} of untreated diseased ones; {len(first)} compounds lie above untreated disease with their whole interval" + (f", first {', '.join(first['compound'].head(3))}." if len(first) else "."))  # fmt: skip
+    facts.append(f"**{cell_type}**: AUC {plate['auc']:.3f} on plates not seen{away}; calibration error {plate['calibration_error']:.3f}; {taken[cell_type]:.1%} of treated wells are taken for healthy, {wrong[cell_type]:.1%} of untreated diseased ones; {len(first)} compound{'s lie' if len(first) != 1 else ' lies'} above untreated disease with the whole interval" + (f", first {', '.join(first['compound'].head(3))}." if len(first) else "."))  # fmt: skip
     headline(**{f"{name}_{cell_type}": round(float(plate[name]), 4) for name in ("auc", "brier", "calibration_error")}, **{f"above_{cell_type}": len(first)})  # fmt: skip
 if answers:
     facts.append(f"Trained as in the first analysis, the same net puts controls of plates not seen in order with an AUC of {auc[2]:.2f}.")  # fmt: skip

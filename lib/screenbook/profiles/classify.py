@@ -127,7 +127,7 @@ def task_of(part: Part, used: np.ndarray) -> Task:
     """
     layout = part.layout
     if "diseased" not in layout.kinds:
-        raise InputError("this screen has no disease: there is no healthy and diseased to learn")
+        raise InputError("the screen has no disease, so there is no healthy and diseased to learn")
     label = np.full(len(layout.kind), -1)
     label[layout.kind == layout.kinds.index("healthy")] = 1
     label[layout.kind == layout.kinds.index("diseased")] = 0
