@@ -8,8 +8,8 @@ import pytest
 
 import planted_figures as planted
 from screenbook.errors import InputError
+from screenbook.figures import dose_curves as module
 from screenbook.figures.dose_curves import (
-    MOST_IN_MENU,
     DoseTables,
     chosen_dose_curve,
     dose_curves,
@@ -140,14 +140,21 @@ def test_the_menu_turns_the_figure_to_each_compound(tables):
         assert layout["annotations[0].text"] == turned.layout.annotations[0].text
 
 
-def test_a_long_menu_is_cut_and_says_so(tables):
-    names = [f"C{i}" for i in range(MOST_IN_MENU + 7)]
-    row = tables.treatments.head(3)
-    many = pd.concat([row.assign(compound=name) for name in names])
-    fig = chosen_dose_curve(replace(tables, treatments=many), names, **SAID)
-    assert len(fig.layout.updatemenus[0].buttons) == MOST_IN_MENU
-    assert "7 further compounds" in fig.layout.title.subtitle.text
-    assert len(fig.to_json()) < 400_000
+def test_a_long_menu_is_cut_and_says_so(tables, monkeypatch):
+    monkeypatch.setattr(module, "MOST_IN_MENU", 3)
+    fig = chosen_dose_curve(tables, planted.NAMES, **SAID)
+    assert [b.label for b in fig.layout.updatemenus[0].buttons] == planted.NAMES[:3]
+    assert "3 further compounds" in fig.layout.title.subtitle.text
+
+
+def test_the_menu_carries_curves_thinned_to_their_shape(tables):
+    many = [tables.curves.assign(dose=tables.curves["dose"] * f) for f in (1, 1.01, 1.02)]
+    many = pd.concat(many)
+    fig = chosen_dose_curve(replace(tables, curves=many), ["Alpha"], **SAID)
+    fit = of(fig, "x", "fit", "renal")
+    every = many[(many["compound"] == "Alpha") & (many["cell_type"] == "renal")]["dose"]
+    assert 20 <= len(fit.x) <= 26 < len(every)
+    assert (min(fit.x), max(fit.x)) == (every.min(), every.max())
 
 
 def test_a_compound_without_a_curve_still_shows_its_wells(tables):

@@ -326,7 +326,7 @@ def test_a_missing_column_is_named():
 
 
 def test_many_points_are_left_to_webgl():
-    table = pd.concat([planted.treatments()] * 70, ignore_index=True)
+    table = pd.concat([planted.treatments()] * 70)  # row names repeat
     kinds = {t.type for t in draw.volcano(table, level=0.1, **SAID).data if t.meta == "compound"}
     assert kinds == {"scattergl"}
     few = draw.volcano(planted.treatments(), level=0.1, **SAID)

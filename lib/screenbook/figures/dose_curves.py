@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 
 from screenbook.figures.dose_traces import (
@@ -126,11 +127,10 @@ def chosen_dose_curve(
     if not names:
         return nothing_to_draw(title, subtitle, "There is no compound whose curve could be drawn.")
     frame = dose_frame(tables, names)
-    grouped = {
-        name: dict(list(rows_of(getattr(tables, name), names).groupby("compound")))
-        for name in TABLES
-    }
-    empty = {name: getattr(tables, name).iloc[:0] for name in TABLES}
+    some = {name: rows_of(getattr(tables, name), names) for name in TABLES}
+    some["curves"] = _thinned(some["curves"])
+    grouped = {name: dict(list(table.groupby("compound"))) for name, table in some.items()}
+    empty = {name: table.iloc[:0] for name, table in some.items()}
     states, heads = [], []
     for name in names:
         mine = {table: grouped[table].get(name, empty[table]) for table in TABLES}
@@ -140,7 +140,7 @@ def chosen_dose_curve(
         )
     fig = go.Figure()
     for trace in states[0]:
-        fig.add_trace(trace)
+        fig.add_trace(trace | axes_of(0))
     moving = list(range(len(fig.data)))
     draw_controls(fig, tables.controls, frame, 0, legend=True)
     draw_legend(fig, frame)
@@ -162,6 +162,15 @@ def chosen_dose_curve(
 
 _CHANGING = ("x", "y", "marker.symbol", "error_x.array", "error_x.arrayminus",
              "error_y.array", "error_y.arrayminus")  # fmt: skip
+
+
+def _thinned(curves: pd.DataFrame, most: int = 25) -> pd.DataFrame:
+    """Keep some 25 points of every curve, its ends among them: the page carries all curves."""
+    curves = curves.sort_values("dose", ignore_index=True)
+    by_curve = curves.groupby(["cell_type", "compound"])["dose"]
+    place, size = by_curve.cumcount(), by_curve.transform("size")
+    step = np.ceil(size / most).clip(lower=1)
+    return curves[(place % step == 0) | (place == size - 1)]
 
 
 def _state(traces: list[dict[str, Any]]) -> dict[str, list[Any]]:

@@ -70,6 +70,7 @@ def enrichment_bars(
     low, high, q, null, effect_title = _MEASURES[measure]
     log = measure == "odds_ratio"
     require(table, ["cell_type", "class", "n_members", measure, low, high, q], "enrichment_bars()")
+    table = table.reset_index(drop=True)
     known = table[q].notna() & np.isfinite(table[measure].astype(float))
     known &= table[measure].gt(0) | (not log)
     subtitle = add_count(
@@ -106,7 +107,7 @@ def enrichment_bars(
         rows = first[panel]
         ticks = [as_text(c, 24) for c in rows["class"]]
         ticks = [f"{tick} ({n:.0f})" for tick, n in zip(ticks, rows["n_members"], strict=True)]
-        axis = {"tickvals": list(range(len(rows))), "ticktext": ticks, "range": [most - 0.4, -0.6]}
+        axis = {"tickvals": list(range(len(rows))), "ticktext": ticks, "range": [most - 0.4, -0.95]}
         fig.update_layout({axes_of(i)["yaxis"].replace("y", "yaxis"): axis})
     return fig
 
@@ -135,6 +136,6 @@ def _stems(fig: go.Figure, rows: pd.DataFrame, panel: int, null: float, level: f
             hovertemplate="%{customdata[0]}: %{x:.3g},%{text}<extra></extra>",
         )  # fmt: skip
     fig.add_scatter(
-        **axes_of(panel), x=[null, null], y=[-0.6, len(rows) - 0.4], mode="lines", line=_LINE,
+        **axes_of(panel), x=[null, null], y=[-0.95, len(rows) - 0.4], mode="lines", line=_LINE,
         hoverinfo="skip", name="no enrichment", legendgroup="null", showlegend=panel == 0,
     )  # fmt: skip

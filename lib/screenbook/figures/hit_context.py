@@ -189,6 +189,7 @@ def cell_type_contrast(
     """
     columns = "compound first second dose recovery_first recovery_second difference low high q"
     require(contrasts, [*columns.split(), "finding"], "cell_type_contrast()")
+    contrasts = contrasts.reset_index(drop=True)
     known = contrasts["recovery_first"].notna() & contrasts["recovery_second"].notna()
     subtitle = add_count(subtitle, int((~known).sum()), "without both scores not drawn")
     if not known.any():

@@ -58,6 +58,7 @@ def volcano(
         If a column is missing.
     """
     require(table, ["cell_type", "compound", "on_score", "q", call_column(table)], "volcano()")
+    table = table.reset_index(drop=True)
     worse = (table["on_score"] > 1) & ("q_worse" in table)
     q = table["q"].mask(worse, table["q_worse"]) if "q_worse" in table else table["q"]
     known = q.notna() & table["on_score"].notna()
@@ -126,6 +127,7 @@ def on_off_plane(
     ends = ["on_low", "on_high", "off_low", "off_high"]
     needed = ["cell_type", "compound", "on_score", "off_score", *ends, call_column(table)]
     require(table, needed, "on_off_plane()")
+    table = table.reset_index(drop=True)
     known = table["on_score"].notna() & table["off_score"].notna()
     subtitle = add_count(subtitle, int((~known).sum()), "without a score not drawn")
     if not known.any():
@@ -186,6 +188,7 @@ def rank_whiskers(
     """
     columns = ["cell_type", "compound", "best_dose", "on_score", "on_low", "on_high"]
     require(hits, [*columns, "flags", "call", "rank"], "rank_whiskers()")
+    hits = hits.reset_index(drop=True)
     known = hits[hits["on_score"].notna() & hits["rank"].notna()]
     if known.empty:
         return nothing_to_draw(title, subtitle, _NOTHING)
@@ -260,7 +263,9 @@ def null_agreement(
     InputError
         If a column is missing.
     """
-    require(treatments, ["cell_type", "compound", *columns], "null_agreement()")
+    needed = ["cell_type", "compound", call_column(treatments), *columns]
+    require(treatments, needed, "null_agreement()")
+    treatments = treatments.reset_index(drop=True)
     known = treatments[list(columns)].notna().all(axis=1)
     subtitle = add_count(subtitle, int((~known).sum()), "not testable not drawn")
     if not known.any():
