@@ -156,7 +156,7 @@ say("Half of all treatments lie below these robust z of the bulk: " + ", ".join(
 # ## One call for each compound
 #
 # Doses are joined by one stated rule.
-# The p of a compound is Simes' over its doses, and a dose at which cells move further off the way than along it counts as p = 1, so that a poison's p never speaks for a rescue.
+# The p of a compound is Simes' over its doses, and a dose at which cells move further off the way than along it, or at which half of the wells are unlike any control, counts as p = 1, so that a poison's p never speaks for a rescue.
 # A **rescue** has q ≤ `fdr` over all compounds and cell types, and a dose that would pass alone: p ≤ 0.05, at least `least` of the way, along rather than off it.
 # Compounds are ranked by call, and then by what the interval *promises*: the recovery at its worse end, at the best dose.
 # So nothing is gained by being tested more often, except a narrower interval.

@@ -34,7 +34,8 @@ def planted_hits(
 
     Rescuers take away 0.8 of the disease at the top two doses. Poisons, at the top dose, go as
     far towards healthy as rescuers and twice as far in a direction of their own that they
-    share. Sideways compounds go off the way only, each its own direction. `edge` moves wells of
+    share. Scatterers rescue as rescuers do, and throw each well in a direction of its own.
+    Sideways compounds go off the way only, each its own direction. `edge` moves wells of
     the outermost ring towards diseased, as a share of the disease.
     """
     rng = np.random.default_rng(seed)
@@ -58,6 +59,7 @@ def planted_hits(
                 point = shift + rng.normal(size=n_features) + axis * (condition == "Active")
                 if c >= 0:
                     point += effect_of(kinds[c], dose, max(doses), axis, dying, own[c])
+                    point += 4.0 * rng.normal(size=n_features) * (kinds[c] == "scatterer")
                 if min(row, 15 - row, column, n_columns - 1 - column) == 0:
                     point += edge * axis
                 obs.append(
@@ -81,7 +83,7 @@ def planted_hits(
 def effect_of(kind, dose, top, axis, dying, own):
     """Where one well of a compound goes."""
     far = np.linalg.norm(axis)
-    if kind == "rescuer":
+    if kind in ("rescuer", "scatterer"):
         return -0.8 * axis * (dose >= top / 10)
     if kind == "aggravator":
         return 0.8 * axis * (dose >= top / 10)

@@ -135,12 +135,12 @@ def test_names_never_cover_each_other_nor_leave_the_panel():
             assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
-def test_plane_gives_whiskers_to_called_treatments_only():
+def test_plane_gives_whiskers_to_moves_along_the_axis_only():
     fig = draw.on_off_plane(planted.treatments(), controls=planted.controls(), **SAID)
     for trace in fig.data:
         if trace.meta != "compound":
             continue
-        called = trace.name in ("rescue", "off-axis", "aggravates")
+        called = trace.name in ("rescue", "aggravates")
         assert (trace.error_x.array is not None) == called
         if called:
             np.testing.assert_allclose(trace.error_x.array, 0.2)

@@ -73,6 +73,22 @@ def test_poison_is_told_by_the_direction_it_shares(found):
     assert not flagged[kinds(t).isin(["rescuer", "idle"])].any()
 
 
+def test_wells_unlike_any_control_are_no_rescue_even_when_their_mean_is():
+    screen = planted_hits(classes={"idle": 20, "rescuer": 3, "scatterer": 4}, seed=2)
+    found = search(screen)
+    t = found.treatments
+    wild = kinds(t) == "scatterer"
+    assert (t.loc[wild, "outside"] > 0.8).all()
+    assert found.hits.loc[kinds(found.hits) == "scatterer", "call"].eq("off-axis").all()
+    assert found.hits.loc[kinds(found.hits) == "rescuer", "call"].eq("rescue").all()
+    # Left out as accidents, they still count as wells unlike any control.
+    gone = screen.obs["treatment"].astype(str).str.startswith("scatterer").to_numpy()
+    gone &= np.random.default_rng(0).random(len(gone)) < 0.5
+    other = search(screen, left_out=gone).treatments
+    assert (other.loc[wild, "outside"] > 0.8).all()
+    assert (other.loc[wild, "n_wells"] < t.loc[wild, "n_wells"]).any()
+
+
 def test_best_dose_and_curve(found):
     rescued = found.hits[found.hits["call"] == "rescue"]
     assert rescued["best_dose"].isin([1.0, 10.0]).all()

@@ -109,7 +109,8 @@ def on_off_plane(
     ----------
     table : DataFrame
         Of treatments or of compounds: ``cell_type compound on_score on_low on_high off_score
-        off_low off_high`` and ``verdict`` or ``call``. Called ones have whiskers.
+        off_low off_high`` and ``verdict`` or ``call``. Rescues and aggravations have
+        whiskers; those of all off-axis ones would hide them.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     controls : DataFrame, optional
@@ -310,7 +311,7 @@ def _draw_calls(
             if mine.empty:
                 continue
             bars = {}
-            if with_whiskers and call not in ("no call", "not testable"):
+            if with_whiskers and call not in ("no call", "not testable", "off-axis"):
                 for axis, stem in (("x", "on"), ("y", "off")):
                     ends = mine[f"{stem}_low"], mine[f"{stem}_high"]
                     bars[f"error_{axis}"] = whiskers(mine[axis], *ends, mark.colour, 0.4)

@@ -2,9 +2,10 @@
 
 A treatment is called a *rescue* where four things hold: it moves cells towards healthy beyond
 what untreated wells of the same plates do by chance (q), it moves them by more than a little,
-it moves them further along the way to healthy than off it, and enough wells say so. A compound
-is called by its doses together: Simes' rule joins their p, where a dose that moves cells more
-off than along the way counts with p = 1, so that a poison's p never speaks for a rescue.
+it moves them further along the way to healthy than off it, to where controls are, and enough
+wells say so. A compound is called by its doses together: Simes' rule joins their p, where a dose
+that moves cells more off than along the way, or half of whose wells are unlike any control,
+counts with p = 1, so that a poison's p never speaks for a rescue.
 """
 
 from __future__ import annotations
@@ -62,8 +63,10 @@ def judge_treatments(treatments: pd.DataFrame, rule: Rule, n_experiments: int) -
     Returns
     -------
     DataFrame
-        With ``q q_worse q_bulk off_q``, ``p_rescue`` (p, or 1 where the move is more off than
-        along the way), ``testable`` (bool), ``flags`` (words, ``; `` between) and ``verdict``
+        With ``q q_worse q_bulk``, ``p_rescue`` (p, or 1 where the move is more off than along
+        the way, or half of the wells are unlike any control), ``apart_p off_q`` (do plates agree
+        on a shift off the way, or are too many wells unlike any control? twice the smaller p),
+        ``testable`` (bool), ``flags`` (words, ``; `` between) and ``verdict``
         (one of :data:`CALLS`).
     """
     out = treatments.copy()
@@ -73,9 +76,10 @@ def judge_treatments(treatments: pd.DataFrame, rule: Rule, n_experiments: int) -
         & (out["p_least"] <= _TESTABLE)
         & out["on_score"].notna()
     )
-    along = out["alignment"] >= rule.alignment
+    out["apart_p"] = np.minimum(2 * out[["off_p", "outside_p"]].min(axis=1), 1.0)
+    along = (out["alignment"] >= rule.alignment) & (out["outside"] < 0.5)
     out["p_rescue"] = out["p"].where(along, 1.0)
-    for name, p in {"q": "p", "q_worse": "p_worse", "q_bulk": "p_bulk", "off_q": "off_p"}.items():
+    for name, p in {"q": "p", "q_worse": "p_worse", "q_bulk": "p_bulk", "off_q": "apart_p"}.items():
         out[name] = false_discovery_q(out[p].where(out["testable"]).to_numpy())
     off = out["off_q"] <= rule.fdr
     rescue = (out["q"] <= rule.fdr) & along & (1 - out["on_score"] >= rule.least)
@@ -174,7 +178,7 @@ def call_compounds(judged: pd.DataFrame, curves: pd.DataFrame, rule: Rule) -> pd
     out["q"] = false_discovery_q(out["p"].to_numpy())
     joined = {
         "q_worse": simes(judged["p_worse"].where(judged["testable"]).to_numpy(), code, n),
-        "off_q": simes(judged["off_p"].where(judged["testable"]).to_numpy(), code, n),
+        "off_q": simes(judged["apart_p"].where(judged["testable"]).to_numpy(), code, n),
     }
     for name, joint in joined.items():
         out[name] = false_discovery_q(joint)

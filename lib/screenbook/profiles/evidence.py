@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.stats import pearson3
+from scipy.stats import binom, pearson3
 
 from screenbook.profiles.batches import Part
 from screenbook.profiles.intervals import (
@@ -16,7 +16,7 @@ from screenbook.profiles.intervals import (
     plate_means,
 )
 from screenbook.profiles.replicates import treatment_codes
-from screenbook.profiles.rescue import WellScores, zones_of
+from screenbook.profiles.rescue import OUTSIDE, WellScores, zones_of
 from screenbook.profiles.significance import bulk_test, rank_test
 from screenbook.profiles.whitening import kind_residuals
 
@@ -60,10 +60,11 @@ def weigh_treatments(part: Part, scores: WellScores, *, n_draws: int, seed: int)
         ``treatments`` has ``cell_type compound_key compound dose`` (µM), ``n_wells n_plates
         n_experiments`` (that have a score), ``on_score on_low on_high`` (0 healthy, 1
         untreated), ``off_score off_low off_high`` (control SD, free of noise: 0 where nothing
-        is shared between plates), ``alignment`` (cosine between the way moved and the
-        way to healthy, -1 to 1), ``off_p off_limit`` (see :func:`off_axis_test`), ``outside``
-        (share of wells unlike any control), ``edge`` (share in the two outer rings), ``p p_worse p_least``
-        (against untreated wells, exact), ``z_bulk p_bulk`` (against the treated bulk).
+        is shared between plates), ``alignment`` (cosine between the way moved and the way to
+        healthy, -1 to 1), ``off_p off_limit`` (see :func:`off_axis_test`), ``outside
+        outside_p`` (see :func:`unlike_controls`), ``edge`` (share of wells in the two outer
+        rings), ``p p_worse p_least`` (against untreated wells, exact), ``z_bulk p_bulk``
+        (against the treated bulk).
     """
     codes, names = treatment_codes(part.obs)
     used = np.where(scores.used, codes, -1)
@@ -84,15 +85,38 @@ def weigh_treatments(part: Part, scores: WellScores, *, n_draws: int, seed: int)
     moved = _over_plates(gap)[:, 0]  # towards healthy, control SD
     length = np.hypot(moved, table["off_score"])
     table["alignment"] = np.divide(moved, length, out=np.full(n, np.nan), where=length > 0)
-    counts = np.maximum(table["n_wells"], 1)
-    for name, of_wells in {"outside": scores.outside, "edge": zones_of(part.obs) < 2}.items():
-        table[name] = np.bincount(used[used >= 0], of_wells[used >= 0], n) / counts
+    own = used >= 0
+    edge = np.bincount(used[own], zones_of(part.obs)[own] < 2, n)
+    table["edge"] = edge / np.maximum(table["n_wells"], 1)
+    table = table.join(unlike_controls(part, scores, codes, n))
     asked = np.where(scores.used, scores.tested, np.nan)
     compound = pd.factorize(part.obs["compound_key"].astype(str))[0]
     table = table.join(rank_test(asked, codes, layout.batch, layout.baseline))
     table = table.join(bulk_test(asked, codes, layout.batch, compound))
     table = table.join(off_axis_test(part, scores, shift_on_plate))
     return Evidence(part.cell_type, table, codes, _over_plates(shift_on_plate))
+
+
+def unlike_controls(
+    part: Part, scores: WellScores, codes: np.ndarray, n_treatments: int
+) -> pd.DataFrame:
+    """Count the wells of each treatment that are unlike any control.
+
+    Wells that were left out as accidents on a plate with a scale count too: cells that die in
+    all directions make each replicate an outlier. By chance a well is outside as often as
+    treated wells are altogether, or as one control in a hundred, whichever is more.
+
+    Returns
+    -------
+    DataFrame
+        By treatment code: ``outside`` (share of wells, 0 to 1), ``outside_p`` (one-sided,
+        binomial).
+    """
+    asked = (codes >= 0) & (scores.used | scores.outside)
+    n = np.bincount(codes[asked], minlength=n_treatments)
+    k = np.bincount(codes[asked], scores.outside[asked], n_treatments)
+    rate = max(1 - OUTSIDE, float(k.sum() / max(n.sum(), 1)))
+    return pd.DataFrame({"outside": k / np.maximum(n, 1), "outside_p": binom.sf(k - 1, n, rate)})
 
 
 def _counted(table: pd.DataFrame, used: np.ndarray, part: Part) -> pd.DataFrame:

@@ -49,7 +49,8 @@ class WellScores:
     gap : ndarray of float64, shape (n,)
         Distance from healthy to diseased along the axis, on the well's plate, in those SD.
     outside : ndarray of bool, shape (n,)
-        Farther from the line, or from its ends, than `OUTSIDE` of all control wells.
+        Farther from the line, or from its ends, than `OUTSIDE` of all control wells; asked of
+        all wells on plates with a scale, left out or not.
     used : ndarray of bool, shape (n,)
         Wells that have a score and were not left out.
     unscaled : dict of str to str
@@ -207,7 +208,8 @@ def _finish(
     beyond = (on - np.clip(on, 0, 1)) * gap
     distance = np.hypot(far, np.nan_to_num(beyond))
     control = used & part.layout.control
-    outside = used & (distance > np.quantile(distance[control], OUTSIDE))
+    # Of wells left out too: an accident and a well that something killed look alike.
+    outside = np.isfinite(on) & (distance > np.quantile(distance[control], OUTSIDE))
     off = np.where(np.isfinite(on), far / np.sqrt(max(remainder.shape[1] - 1, 1)), np.nan)
     scores = WellScores(
         part.cell_type, on, off, remainder, gap, outside, used, unscaled, pd.DataFrame(), on
