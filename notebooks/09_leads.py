@@ -146,9 +146,9 @@ if ranked:
 
 # %%
 listed = mine.assign(n_doubts=mine["doubts"].str.count(";") + mine["doubts"].ne(""), gravest_doubt=mine["doubts"].str.split(";").str[0]).sort_values(["cell_type", "rank"])  # fmt: skip
-columns = ["compound", "cell_type", "rank", "rank_low", "rank_high", "top_share", "best_dose", "on_score", "on_low", "on_high", "p_healthy", "n_doubts", "gravest_doubt", "moa"]  # fmt: skip
+columns = ["compound", "cell_type", "rank", "rank_low", "rank_high", "top_share", "n_doubts", "gravest_doubt", "best_dose", "on_score", "on_low", "on_high", "p_healthy", "moa"]  # fmt: skip
 if len(mine):
-    show_table(listed[columns], "All leads: consensus rank with the middle 90 % of draws, share of draws at the top, best dose, on-axis score with 95 % interval, classifier's probability of being healthy, how many things speak against it, and the gravest of them. `leads.tsv` has all of them.", units={"best_dose": "µM"}, rows=12, file="leads")  # fmt: skip
+    show_table(listed[columns], "All leads: consensus rank with the middle 90 % of draws, share of draws at the top, how many things speak against it and the gravest of them (`leads.tsv` has all), best dose, on-axis score with 95 % interval, and the classifier's probability of being healthy.", units={"best_dose": "µM"}, rows=12, file="leads")  # fmt: skip
 elif disease:
     say("**There is no lead.** No compound that can be ranked is called a rescue, so no dossier follows. The screen had the power to find one only as far as report 04 says.")  # fmt: skip
 else:
@@ -216,7 +216,7 @@ if len(told_next):
     lines = [f"- {literal(c)}, first {n}: {row['overlap']:.0%} of them are again among the first {n} of {'the experiment' if real[c] else 'the half of the plates'} left out ({row['chance']:.0%} by chance); their mean recovery was {row['chosen']:.2f} where they were chosen and {row['held']:.2f} where they were not" for (c, n), row in mean.iterrows()]  # fmt: skip
     kept = (mean["held"] / mean["chosen"]).groupby("cell_type").last()
     say("**What would happen in the next experiment?** Each experiment is foretold from the others, with the list and the best doses chosen without it (where there is one experiment only, halves of its plates stand in):\n\n" + "\n".join(lines))  # fmt: skip
-    say("So of the recoveries printed in the dossiers about " + ", ".join(f"{v:.0%} ({literal(c)})" for c, v in kept.items()) + " should come back: the rest is the luck of having been chosen. The next experiment would know more than these tests, which had one experiment less to choose by.")  # fmt: skip
+    say("If the next experiment is like these, about " + ", ".join(f"{v:.0%} ({literal(c)})" for c, v in kept.items()) + " of the recoveries printed in the dossiers should come back; the rest is the luck of having been chosen. The true share may be a little larger, since the dossiers had one experiment more to choose by.")  # fmt: skip
     show_table(told_next, "Every experiment foretold from the others: share of the top foretold that is at the top there, share expected by chance, and mean recovery of those compounds where they were chosen and where they were not.", rows=8, file="next_experiment")  # fmt: skip
 
 # %%
@@ -242,23 +242,22 @@ else:
 
 # %%
 orders = {"consensus": "rank", "on-axis score": "rank_on_axis", "classifier": "rank_classifier", "earth mover": "rank_earth_mover", "healthy neighbours": "rank_kNN"}  # fmt: skip
-if reference_scores and ranked:
-    match = reference_check.match_references(
-        leads, read_reference_scores(reads(root() / reference_scores))
-    )
-    checked = reference_check.compare_orders(match.table, orders, hit=reference_hit, harm=reference_harm)  # fmt: skip
+given = bool(reference_scores) and bool(ranked)
+if given:
+    match = reference_check.match_references(leads, read_reference_scores(reads(root() / reference_scores)))  # fmt: skip
     say(f"{len(match.table)} compounds have a reference score. {len(match.unmatched)} rows name what this screen does not have: {lead_views.listed([literal(n) for n in match.unmatched['compound']], 20) or 'none'}.")  # fmt: skip
-    if len(match.table):
-        ours = checked[checked["method"] == "consensus"].set_index("cell_type")
-        title = "; ".join(f"{c}: Spearman {r.spearman:.2f}, average precision {r.average_precision:.2f}" for c, r in ours.iterrows())  # fmt: skip
-        panels = {
-            c: part.assign(place=part["rank"]) for c, part in match.table.groupby("cell_type")
-        }
-        fig = question_pictures.reference_figure(panels, reference_hit, reference_harm, title=title, subtitle=f"{len(match.table)} compounds; dashed: hit and harm")  # fmt: skip
-        show(fig, f"Reference score of every compound by our rank. {literal(title)}.", wide=True)
-        show_table(checked, f"Agreement with the reference (hit: score ≥ {reference_hit:g}, harm: < {reference_harm:g}): Spearman's rho, average precision and its level by chance, share of reference hits among our first 10, 25 and 50, and harmful compounds among our first 50 and among our leads.", rows=10, file="reference")  # fmt: skip
 else:
     say("No reference scores were given (`reference_scores:`)." if ranked else "Without a ranking there is nothing to hold against other scores.")  # fmt: skip
+
+# %%
+if given and len(match.table):
+    checked = reference_check.compare_orders(match.table, orders, hit=reference_hit, harm=reference_harm)  # fmt: skip
+    ours = checked[checked["method"] == "consensus"].set_index("cell_type")
+    title = "; ".join(f"{c}: Spearman {r.spearman:.2f}, average precision {r.average_precision:.2f}" for c, r in ours.iterrows()) or "No ranked compound has a reference score"  # fmt: skip
+    panels = {c: part.assign(place=part["rank"]) for c, part in match.table.groupby("cell_type")}
+    fig = question_pictures.reference_figure(panels, reference_hit, reference_harm, title=title, subtitle=f"{len(match.table)} compounds; dashed: hit and harm")  # fmt: skip
+    show(fig, f"Reference score of every compound by our rank. {literal(title)}.", wide=True)
+    show_table(checked, f"Agreement with the reference (hit: score ≥ {reference_hit:g}, harm: < {reference_harm:g}): Spearman's rho, average precision and its level by chance, share of reference hits among our first 10, 25 and 50, and harmful compounds among our first 50 and among our leads.", rows=10, file="reference")  # fmt: skip
 
 # %% [markdown]
 # ## Against the truth
@@ -284,6 +283,9 @@ if truth.is_dir() and ranked:
     surest = right[right["top_share"] >= 0.9]
     ap = checked.groupby("method", sort=False)["average_precision"].mean()
     say(f"{int((right['reference'] >= least).sum())} of {len(right)} leads were planted as rescuers of their cell type, and of the {len(surest)} that stay at the top in nine of ten draws {int((surest['reference'] >= least).sum())}. Mean average precision over cell types: " + ", ".join(f"{literal(m)} {v:.2f}" for m, v in ap.items()) + f". {'No order is better than the consensus' if ap.idxmax() == 'consensus' or ap.max() <= ap['consensus'] else f'The consensus is not the best: {ap.idxmax()} is'} on this screen.")  # fmt: skip
+    harms = true[(true["reference"] < reference_harm) & (true["rank"] <= 50)]
+    worst = [f"{literal(r.compound)} in {literal(r.cell_type)} (rank {r.rank:.0f} of {r.n_ranked:.0f}, {literal(r.call)}, planted {r.reference:.2f})" for r in harms.itertuples()]  # fmt: skip
+    say(f"**Harm.** Compounds that kill cells or add to the disease, among the first 50 of a list: {lead_views.listed(worst) or 'none'}; among the leads: {int(ours['harm_in_leads'].sum())}. The first 50 of so few candidates reach far into those that do nothing.")  # fmt: skip
     seen = dict(zip(zip(true["cell_type"], true["compound_key"], strict=True), true["reference"] >= least, strict=True))  # fmt: skip
     verdicts = [bool(seen.get((row.first if side == "first" else row.second, row.compound_key), False)) for row in only.itertuples() for side in ("first", "second")]  # fmt: skip
     right_side = sum(a != b for a, b in zip(verdicts[::2], verdicts[1::2], strict=True))
@@ -295,12 +297,12 @@ if truth.is_dir() and ranked:
 
 # %%
 first = [f"{literal(d.compound)} ({literal(leads.loc[(leads['compound_key'] == d.compound_key) & leads['is_lead'], 'cell_type'].str.cat(sep=' and '))})" for d in dossiers[:3]]  # fmt: skip
-facts = [f"{len(mine)} leads in {', '.join(f'{literal(c)} ({n})' for c, n in counted.items())}, {len(sure)} of them at the top of their list in nine of ten draws of plates."] if disease else ["This screen has no disease, so there is nothing to rescue and no lead; the strongest activities are listed."]  # fmt: skip
+facts = [f"{len(mine)} leads ({', '.join(f'{literal(c)} {n}' for c, n in counted.items())}), {len(sure)} of them at the top of their list in nine of ten draws of plates."] if disease else ["This screen has no disease, so there is nothing to rescue and no lead; the strongest activities are listed."]  # fmt: skip
 facts += [f"To be tested first: {', '.join(first)}."] if first else []
-facts += [f"{len(hang)} hang on a single plate, experiment or method; nothing speaks against {int((mine['doubts'] == '').sum())}, and every dossier says what would change our mind."] if stability else []  # fmt: skip
+facts += [f"Leads that hang on a single plate, experiment or method: {len(hang)}; that nothing speaks against: {int((mine['doubts'] == '').sum())}. Every dossier says what would change our mind."] if stability else []  # fmt: skip
 at_leads = {c: (n, row) for (c, n), row in mean.iterrows()} if len(told_next) else {}
 facts += ["Foretold from the others, an experiment gives back " + ", ".join(f"{row['overlap']:.0%} of the first {n} in {literal(c)} (chance {row['chance']:.0%})" for c, (n, row) in at_leads.items()) + "."] if at_leads else []  # fmt: skip
-facts += [f"{len(only)} compounds rescue in one cell type only."] if len(contrasts) else []
+facts += [f"Compounds that rescue in one cell type only: {len(only)}."] if len(contrasts) else []
 say("\n".join(f"- {line}" for line in facts))
 answer(" ".join(facts))
 headline(

@@ -198,7 +198,7 @@ def evidence_strip(
         _bands(fig, bands[bands["panel"] == key], panel)
         for number, (name, part) in enumerate(doses.groupby("cell_type", sort=False)):
             # Side by side, so that intervals of two cell types do not cover each other.
-            shift = 1.06 ** (number - (doses["cell_type"].nunique() - 1) / 2)
+            shift = 1.14 ** (number - (doses["cell_type"].nunique() - 1) / 2)
             look = {"colour": colours[str(name)], "symbol": _SYMBOLS[number % len(_SYMBOLS)]}
             if key == "on" and str(name) in curves:
                 _curve(fig, curves[str(name)], look["colour"], panel, str(name))

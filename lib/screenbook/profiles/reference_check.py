@@ -166,7 +166,7 @@ def compare_orders(
         for name, by in orders.items()
         if by in part and part[by].notna().any()
     ]
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=None if rows else ["cell_type", "method"])
 
 
 def scores_from_effects(effects: pd.DataFrame) -> pd.DataFrame:
