@@ -91,7 +91,7 @@ THEME := $(patsubst %,$(LIB)/report/%.py,outputs page raster render series text 
 NEEDS_03 := 02
 NEEDS_04 := 01 02 03
 NEEDS_05 := 02 04
-NEEDS_09 := 02 03 04 05
+NEEDS_09 := 02 04 05
 
 book = $(filter build/$(BASE)/$(1)_%,$(BOOKS))
 needs = $(foreach need,$(NEEDS_$(firstword $(subst _, ,$(1)))),$(call book,$(need)))
