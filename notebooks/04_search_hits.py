@@ -47,13 +47,13 @@ from screenbook.figures.enrichment import enrichment_bars
 from screenbook.figures.hit_context import cell_type_contrast, hits_on_map
 from screenbook.figures.searches import search_comparison, search_ranks
 from screenbook.paths import base_run, build_dir, find
-from screenbook.profiles import hit_tables, hit_views
+from screenbook.hits import hit_tables, hit_views
 from screenbook.profiles.batches import cell_type_parts
-from screenbook.profiles.calls import Rule
-from screenbook.profiles.contrasts import cell_type_contrasts
-from screenbook.profiles.enrichment import class_enrichment, scaffolds_of
-from screenbook.profiles.hit_search import search_hits
-from screenbook.profiles.searches import SearchSettings, Spaces, places_of, search_screen
+from screenbook.hits.calls import Rule
+from screenbook.hits.contrasts import cell_type_contrasts
+from screenbook.hits.enrichment import class_enrichment, scaffolds_of
+from screenbook.hits.hit_search import search_hits
+from screenbook.hits.searches import SearchSettings, Spaces, places_of, search_screen
 from screenbook.profiles.views import leading_components
 from screenbook.report import (
     answer,
@@ -283,7 +283,7 @@ if cards:
 # ## Against the truth
 
 # %%
-from screenbook.profiles import hits_against_truth
+from screenbook.hits import hits_against_truth
 
 folder, key = build_dir(base_run(run)) / "truth", ["cell_type", "compound_key"]
 truth = pd.read_csv(reads(folder / "compounds.tsv"), sep="\t") if folder.is_dir() and disease else None  # fmt: skip
@@ -310,7 +310,7 @@ if truth is not None:
     say(f"**Intervals.** {whole['share']:.1%} of {whole['n']:,} on-axis intervals hold the true score (nominal 95 %). **p.** {five['share']:.1%} of {five['n']:,} truly inert treatments have p ≤ 0.05. **EC50.** {within['k']:.0f} of {within['n']:.0f} strong rescuers (Emax ≥ 0.6) have an EC50 within a factor of three of the true one, {within['median_fold']:.2f} in the median.")  # fmt: skip
 
 # %%
-from screenbook.profiles.ranking_precision import compare_rankings
+from screenbook.hits.ranking_precision import compare_rankings
 
 if truth is not None:
     ours = {"the call": -hits.set_index(key)["rank"].astype(float)}

@@ -43,14 +43,14 @@ import pandas as pd
 from screenbook.figures import classify as pictures
 from screenbook.figures import classify_ranking as rank_pictures
 from screenbook.paths import base_run, build_dir, find
-from screenbook.profiles import calibration as calibrating
-from screenbook.profiles import classifier_doubts as doubts
-from screenbook.profiles import classifier_ranking as ranks
-from screenbook.profiles import classifier_screen as classifier
-from screenbook.profiles.classifier_models import MODELS, Settings
-from screenbook.profiles.classifier_net import NetSettings
-from screenbook.profiles.hit_tables import wells_left_out
-from screenbook.profiles.name_counts import count_by_name, follows_replicates
+from screenbook.classifier import calibration as calibrating
+from screenbook.classifier import classifier_doubts as doubts
+from screenbook.classifier import classifier_ranking as ranks
+from screenbook.classifier import classifier_screen as classifier
+from screenbook.classifier.classifier_models import MODELS, Settings
+from screenbook.classifier.classifier_net import NetSettings
+from screenbook.hits.hit_tables import wells_left_out
+from screenbook.hits.name_counts import count_by_name, follows_replicates
 from screenbook.report import answer, gate, headline, reads, save_table, say, show, show_table
 from screenbook.screen import read_screen, roles_of
 from screenbook.sources import open_screen, open_wells

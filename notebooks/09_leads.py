@@ -41,12 +41,12 @@ from screenbook.chemistry import molecule_svg
 from screenbook.figures import lead_questions as question_pictures
 from screenbook.figures import leads as pictures
 from screenbook.paths import base_run, build_dir, find, root
-from screenbook.profiles import lead_views, reference_check, score_questions
-from screenbook.profiles.contrasts import cell_type_contrasts
-from screenbook.profiles.dossiers import dose_curve, doubt_words, write_dossiers
-from screenbook.profiles.doubts import literal
-from screenbook.profiles.lead_neighbours import neighbours_of_leads
-from screenbook.profiles.leads import COLUMNS, choose_leads, lead_table, rank_cell_type
+from screenbook.leads import lead_views, reference_check, score_questions
+from screenbook.hits.contrasts import cell_type_contrasts
+from screenbook.leads.dossiers import dose_curve, doubt_words, write_dossiers
+from screenbook.leads.doubts import literal
+from screenbook.leads.lead_neighbours import neighbours_of_leads
+from screenbook.leads.leads import COLUMNS, choose_leads, lead_table, rank_cell_type
 from screenbook.report import answer, gallery, gate, headline, reads, save_table, say, show, show_table  # fmt: skip
 from screenbook.screen import read_screen, roles_of
 from screenbook.sources.reference_scores import read_reference_scores

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from planted import plate_wells
-from screenbook.profiles.searches import Spaces
+from screenbook.hits.searches import Spaces
 
 RESCUERS = ("KEY0", "KEY3", "KEY7")
 """Compounds of :func:`rescue_screen` whose higher dose (1 µM) makes wells healthy."""

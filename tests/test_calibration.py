@@ -4,8 +4,7 @@ from scipy.special import expit
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 
-from screenbook.errors import InputError
-from screenbook.profiles.calibration import (
+from screenbook.classifier.calibration import (
     adaptive_bins,
     calibration_error,
     conformal_p,
@@ -13,6 +12,7 @@ from screenbook.profiles.calibration import (
     fit_calibration,
     reliability_table,
 )
+from screenbook.errors import InputError
 
 
 def scored(n=4000, slope=1.0, offset=0.0, seed=0):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from planted_batches import planted_part
-from screenbook.profiles.classifier_doubts import (
+from screenbook.classifier.classifier_doubts import (
     cell_counts,
     explained_share,
     original_scheme,

@@ -7,7 +7,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from screenbook.profiles.classifier_metrics import (
+from screenbook.classifier.classifier_metrics import (
     measure,
     measure_plates,
     permute_within,

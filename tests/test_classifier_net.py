@@ -4,7 +4,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from screenbook.profiles.classifier_net import NetSettings, balanced_weights, train_nets
+from screenbook.classifier.classifier_net import NetSettings, balanced_weights, train_nets
 
 
 def wells(n=240, k=6, gap=1.5, seed=0):

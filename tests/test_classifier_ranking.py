@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score
 
-from screenbook.profiles.classifier_ranking import (
+from screenbook.classifier.classifier_ranking import (
     COMPOUND_COLUMNS,
     ORIGINAL_SHARE,
     TREATMENT_COLUMNS,

@@ -3,11 +3,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from planted_batches import planted_part, planted_screen
-from screenbook.errors import InputError
-from screenbook.profiles.classifier_metrics import weighted_auc
-from screenbook.profiles.classifier_models import Segment, Settings, fit_members
-from screenbook.profiles.classifier_screen import ask_screen, null_aucs, well_table
-from screenbook.profiles.classify import (
+from screenbook.classifier.classifier_metrics import weighted_auc
+from screenbook.classifier.classifier_models import Segment, Settings, fit_members
+from screenbook.classifier.classifier_screen import ask_screen, null_aucs, well_table
+from screenbook.classifier.classify import (
     calibrate,
     fold_codes,
     held_out_scores,
@@ -15,6 +14,7 @@ from screenbook.profiles.classify import (
     refuse_sites,
     task_of,
 )
+from screenbook.errors import InputError
 
 SETTINGS = Settings(n_folds=4, n_parts=3)
 

@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import ttest_ind
 
 from planted_ranks import hits_of, ranked_wells
-from screenbook.profiles.contrasts import COLUMNS, cell_type_contrasts
+from screenbook.hits.contrasts import COLUMNS, cell_type_contrasts
 
 
 def two_cell_types(renal, simian, **options):

@@ -9,9 +9,9 @@ from scipy.optimize import curve_fit
 from scipy.stats import f as f_law
 
 from screenbook.errors import InputError
-from screenbook.profiles.dose_bands import dose_curves, dose_means_table
-from screenbook.profiles.dose_means import gather_doses
-from screenbook.profiles.dose_response import fit_dose_response
+from screenbook.hits.dose_bands import dose_curves, dose_means_table
+from screenbook.hits.dose_means import gather_doses
+from screenbook.hits.dose_response import fit_dose_response
 
 DOSES = np.array([0.03, 0.1, 0.3, 1.0, 3.0, 10.0])
 SD = 0.28

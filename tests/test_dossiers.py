@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
-from screenbook.profiles.dossiers import dose_curve, doubt_words, write_dossiers
-from screenbook.profiles.doubts import find_doubts, literal
+from screenbook.leads.dossiers import dose_curve, doubt_words, write_dossiers
+from screenbook.leads.doubts import find_doubts, literal
 from screenbook.report.text import markdown, plain
 
 FINE = {

@@ -9,7 +9,7 @@ from scipy.stats import ks_2samp
 
 from planted_rescue import RESCUERS, rescue_screen, roles
 from screenbook.errors import InputError
-from screenbook.profiles.earth_mover import (
+from screenbook.hits.earth_mover import (
     earth_mover_scores,
     find_signature,
     ks_p_values,

@@ -5,7 +5,7 @@ from scipy.stats import fisher_exact, mannwhitneyu
 from sklearn.metrics import roc_auc_score
 
 from screenbook.errors import InputError
-from screenbook.profiles.enrichment import auc_interval, class_enrichment, scaffolds_of
+from screenbook.hits.enrichment import auc_interval, class_enrichment, scaffolds_of
 
 
 def library(n=120, n_classes=12, seed=0, better=0.0, cell_type="renal"):

@@ -5,7 +5,7 @@ from scipy.spatial.distance import cdist
 from planted import plate_numbers
 from planted_rescue import RESCUERS, rescue_screen, roles
 from screenbook.errors import InputError
-from screenbook.profiles.healthy_likeness import (
+from screenbook.hits.healthy_likeness import (
     antipodal_cosine,
     cosine,
     healthy_share,

@@ -9,10 +9,10 @@ import pytest
 from planted_batches import planted_screen
 from planted_hits import GAP, planted_hits
 from screenbook.errors import InputError
-from screenbook.profiles import hit_tables
+from screenbook.hits import hit_tables
+from screenbook.hits.calls import Rule, harm_direction
+from screenbook.hits.hit_search import search_hits
 from screenbook.profiles.batches import cell_type_parts
-from screenbook.profiles.calls import Rule, harm_direction
-from screenbook.profiles.hit_search import search_hits
 
 NO_REPLICATES = pd.DataFrame(
     {c: [] for c in ("cell_type", "compound_key", "treatment_conc", "map", "p", "q")}

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from planted_hits import GAP, planted_hits
-from screenbook.profiles import hit_views
+from screenbook.hits import hit_views
+from screenbook.hits.calls import Rule
+from screenbook.hits.hit_search import search_hits
 from screenbook.profiles.batches import cell_type_parts
-from screenbook.profiles.calls import Rule
-from screenbook.profiles.hit_search import search_hits
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binomtest
 
 from screenbook.errors import InputError
-from screenbook.profiles.hits_against_truth import (
+from screenbook.hits.hits_against_truth import (
     binomial_interval,
     calls_at_levels,
     calls_by_class,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from screenbook.profiles.intervals import (
+from screenbook.hits.intervals import (
     length_intervals,
     mean_intervals,
     plate_means,

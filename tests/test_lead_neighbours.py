@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screenbook.profiles.lead_neighbours import lead_neighbours, treatment_profiles
+from screenbook.leads.lead_neighbours import lead_neighbours, treatment_profiles
 
 
 def plates(effects, n_plates=3, k=4, sd=0.0, shift=5.0, seed=0):

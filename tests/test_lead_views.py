@@ -11,15 +11,15 @@ from plotly.utils import PlotlyJSONEncoder
 from planted_ranks import hits_of, ranked_wells, treatments_of
 from screenbook.figures.lead_questions import reference_figure, repeat_figure
 from screenbook.figures.leads import evidence_strip, rank_intervals, rank_stability
-from screenbook.profiles.lead_views import (
+from screenbook.leads.lead_views import (
     dose_table,
     evidence_bands,
     listed,
     stability_summary,
     stability_tables,
 )
-from screenbook.profiles.leads import lead_table, rank_cell_type
-from screenbook.profiles.score_questions import repeats
+from screenbook.leads.leads import lead_table, rank_cell_type
+from screenbook.leads.score_questions import repeats
 
 TEXT = {"title": "It holds", "subtitle": "n = 12"}
 

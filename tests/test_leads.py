@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from planted_ranks import hits_of, ranked_wells, treatments_of
-from screenbook.profiles.leads import choose_leads, lead_table, rank_cell_type
+from screenbook.leads.leads import choose_leads, lead_table, rank_cell_type
 
 
 def ranked(wells, hits=None, treatments=None, **options):

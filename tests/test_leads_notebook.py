@@ -8,10 +8,10 @@ import pandas as pd
 
 from planted_batches import planted_screen
 from planted_hits import planted_hits
-from screenbook.profiles import hit_tables
+from screenbook.hits import hit_tables
+from screenbook.hits.calls import Rule
+from screenbook.hits.hit_search import search_hits
 from screenbook.profiles.batches import cell_type_parts
-from screenbook.profiles.calls import Rule
-from screenbook.profiles.hit_search import search_hits
 from screenbook.screen import write_screen
 
 SMALL = {"idle": 14, "rescuer": 4, "poison": 2, "sideways": 2}

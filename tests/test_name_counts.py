@@ -4,7 +4,7 @@ import pytest
 from scipy.stats import binomtest
 
 from screenbook.errors import InputError
-from screenbook.profiles.name_counts import (
+from screenbook.hits.name_counts import (
     count_by_name,
     fair_ranking,
     follows_replicates,

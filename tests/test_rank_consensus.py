@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import rankdata
 
 from planted_ranks import ranked_wells
-from screenbook.profiles.rank_consensus import (
+from screenbook.leads.rank_consensus import (
     aggregate_ranks,
     build_consensus,
     draw_plate_weights,

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 
 from screenbook.errors import InputError
-from screenbook.profiles.ranking_precision import compare_rankings, expected_average_precision
+from screenbook.hits.ranking_precision import compare_rankings, expected_average_precision
 
 
 def by_hand(right, score):

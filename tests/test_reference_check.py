@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from sklearn.metrics import average_precision_score
 
 from screenbook.errors import InputError
-from screenbook.profiles.reference_check import check_references, list_order, match_references
+from screenbook.leads.reference_check import check_references, list_order, match_references
 from screenbook.sources.reference_scores import read_reference_scores
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from planted_hits import GAP, planted_part
 from screenbook.errors import InputError
-from screenbook.profiles.rescue import score_wells, whitener, zone_effects, zones_of
+from screenbook.hits.rescue import score_wells, whitener, zone_effects, zones_of
 
 
 def score(part, left_out=None, **options):

@@ -6,8 +6,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from planted_ranks import hits_of, ranked_wells, treatments_of
-from screenbook.profiles.leads import lead_table, rank_cell_type
-from screenbook.profiles.score_questions import (
+from screenbook.leads.leads import lead_table, rank_cell_type
+from screenbook.leads.score_questions import (
     CHECKS,
     REPEAT_COLUMNS,
     control_separation,

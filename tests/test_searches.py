@@ -6,8 +6,8 @@ from sklearn.metrics import average_precision_score
 from planted import plate_numbers
 from planted_rescue import RESCUERS, rescue_screen, roles, spaces_for
 from screenbook.errors import InputError
-from screenbook.profiles.earth_mover import earth_mover_scores
-from screenbook.profiles.searches import (
+from screenbook.hits.earth_mover import earth_mover_scores
+from screenbook.hits.searches import (
     PER_WELL,
     SEARCHES,
     SearchSettings,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import false_discovery_control, mannwhitneyu
 
-from screenbook.profiles.significance import (
+from screenbook.hits.significance import (
     bulk_test,
     false_discovery_q,
     pair_chances,

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from planted_ranks import ranked_wells
-from screenbook.profiles.rank_consensus import build_consensus, make_voter
-from screenbook.profiles.stability import (
+from screenbook.leads.rank_consensus import build_consensus, make_voter
+from screenbook.leads.stability import (
     between_experiments,
     leave_out,
     next_experiment,

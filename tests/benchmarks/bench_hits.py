@@ -53,7 +53,7 @@ def run_screen(home, name, options):
 
 def main():
     """Print recall, false discoveries, coverage and EC50 for every screen."""
-    from screenbook.profiles.hits_against_truth import calls_at_levels
+    from screenbook.hits.hits_against_truth import calls_at_levels
 
     rows = []
     with tempfile.TemporaryDirectory() as folder:

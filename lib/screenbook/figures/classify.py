@@ -98,7 +98,7 @@ def reliability(
     Parameters
     ----------
     tables : dict of str to DataFrame
-        By cell type, from :func:`screenbook.profiles.calibration.reliability_table`.
+        By cell type, from :func:`screenbook.classifier.calibration.reliability_table`.
     wells : DataFrame
         ``cell_type role p_healthy`` of the control wells.
     title, subtitle : str

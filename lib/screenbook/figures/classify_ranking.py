@@ -19,7 +19,7 @@ def ranking(
     Parameters
     ----------
     compounds : DataFrame
-        Columns of :data:`screenbook.profiles.classifier_ranking.COMPOUND_COLUMNS`.
+        Columns of :data:`screenbook.classifier.classifier_ranking.COMPOUND_COLUMNS`.
     levels : DataFrame
         ``cell_type diseased healthy``: mean probability of either control.
     most : int
@@ -99,7 +99,7 @@ def against_on_axis(joined: pd.DataFrame, *, title: str, subtitle: str = "") -> 
     Parameters
     ----------
     joined : DataFrame
-        From :func:`screenbook.profiles.classifier_ranking.compare_treatments`.
+        From :func:`screenbook.classifier.classifier_ranking.compare_treatments`.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """

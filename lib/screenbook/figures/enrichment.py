@@ -46,7 +46,7 @@ def enrichment_bars(
     Parameters
     ----------
     table : DataFrame
-        As :func:`screenbook.profiles.enrichment.class_enrichment` makes it: ``cell_type
+        As :func:`screenbook.hits.enrichment.class_enrichment` makes it: ``cell_type
         class n_members`` and, for ``"auc"``, ``auc auc_low auc_high q_score``; for
         ``"odds_ratio"``, ``odds_ratio odds_low odds_high q_hits``.
     measure : {"auc", "odds_ratio"}

@@ -175,7 +175,7 @@ def cell_type_contrast(
     ----------
     contrasts : DataFrame
         ``compound first second dose recovery_first recovery_second difference low high q
-        finding``, as :func:`screenbook.profiles.contrasts.cell_type_contrasts` makes it; a panel
+        finding``, as :func:`screenbook.hits.contrasts.cell_type_contrasts` makes it; a panel
         for each pair of cell types.
     treatments : DataFrame, optional
         ``cell_type compound dose on_low on_high``: whiskers of what is a rescue in either.

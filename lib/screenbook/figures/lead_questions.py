@@ -23,7 +23,7 @@ def repeat_figure(repeats: pd.DataFrame, *, title: str, subtitle: str) -> go.Fig
     Parameters
     ----------
     repeats : DataFrame
-        From :func:`screenbook.profiles.score_questions.repeats`.
+        From :func:`screenbook.leads.score_questions.repeats`.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """

@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binom, pearson3
 
-from screenbook.profiles.batches import Part
-from screenbook.profiles.intervals import (
+from screenbook.hits.intervals import (
     PlateMeans,
     length_intervals,
     mean_intervals,
     plate_means,
 )
+from screenbook.hits.rescue import OUTSIDE, WellScores, zones_of
+from screenbook.hits.significance import bulk_test, rank_test
+from screenbook.profiles.batches import Part
 from screenbook.profiles.replicates import treatment_codes
-from screenbook.profiles.rescue import OUTSIDE, WellScores, zones_of
-from screenbook.profiles.significance import bulk_test, rank_test
 from screenbook.profiles.whitening import kind_residuals
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from screenbook.hits.dose_bands import dose_curves
+from screenbook.hits.hit_search import HitSearch
 from screenbook.profiles.batches import Part
-from screenbook.profiles.dose_bands import dose_curves
-from screenbook.profiles.hit_search import HitSearch
 
 
 def control_boxes(search: HitSearch, parts: list[Part]) -> pd.DataFrame:
@@ -114,7 +114,7 @@ def search_columns(compounds: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     compounds : DataFrame
-        From :func:`screenbook.profiles.searches.search_screen`.
+        From :func:`screenbook.hits.searches.search_screen`.
     """
     explained = {
         "compound": "compound",

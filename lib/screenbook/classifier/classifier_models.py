@@ -1,6 +1,7 @@
 """The models that tell healthy from diseased, one for each fold and member of an ensemble.
 
-Members hold back one part each of a fold's plates; :mod:`screenbook.profiles.classify` says which.
+Members hold back one part each of a fold's plates, as :mod:`~screenbook.classifier.classify`
+says.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from screenbook.profiles.classifier_net import (
+from screenbook.classifier.classifier_net import (
     NetSettings,
     TrainedNets,
     balanced_weights,

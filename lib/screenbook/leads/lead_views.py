@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.leads import BARRED_DOSES, Ranked
+from screenbook.leads.leads import BARRED_DOSES, Ranked
 
 
 def evidence_bands(
@@ -85,7 +85,7 @@ def stability_tables(
     ranked : mapping of str to Ranked
         By cell type.
     leads : DataFrame
-        From :func:`screenbook.profiles.leads.lead_table`.
+        From :func:`screenbook.leads.leads.lead_table`.
     n_shown : int
         Leads of each cell type, the first ones.
 

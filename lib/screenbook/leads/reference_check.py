@@ -35,7 +35,7 @@ def match_references(leads: pd.DataFrame, reference: pd.DataFrame) -> Match:
     Parameters
     ----------
     leads : DataFrame
-        From :func:`screenbook.profiles.leads.lead_table`: ``cell_type compound compound_key
+        From :func:`screenbook.leads.leads.lead_table`: ``cell_type compound compound_key
         names``, the other names separated by ``;``.
     reference : DataFrame
         ``compound cell_type score``. Names are compared without case or outer blanks, and

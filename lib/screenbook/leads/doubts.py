@@ -52,7 +52,7 @@ def find_doubts(lead: Mapping[str, Any], doses: pd.DataFrame, n_experiments: int
     Parameters
     ----------
     lead : mapping
-        A row of :func:`screenbook.profiles.leads.lead_table`.
+        A row of :func:`screenbook.leads.leads.lead_table`.
     doses : DataFrame
         Rows of the table of treatments for this compound and cell type: ``dose n_experiments
         flags verdict``.

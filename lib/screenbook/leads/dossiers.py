@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.doubts import HARDLY, find_doubts, literal, minus
+from screenbook.leads.doubts import HARDLY, find_doubts, literal, minus
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ def write_dossiers(
     Parameters
     ----------
     keys : sequence of str
-        From :func:`screenbook.profiles.leads.choose_leads`.
+        From :func:`screenbook.leads.leads.choose_leads`.
     leads : DataFrame
-        From :func:`screenbook.profiles.leads.lead_table`.
+        From :func:`screenbook.leads.leads.lead_table`.
     treatments : DataFrame
         ``cell_type compound_key dose n_experiments flags verdict``.
     contrasts : DataFrame
-        From :func:`screenbook.profiles.contrasts.cell_type_contrasts`.
+        From :func:`screenbook.hits.contrasts.cell_type_contrasts`.
     neighbours : DataFrame
-        From :func:`screenbook.profiles.lead_neighbours.lead_neighbours`, with ``cell_type``.
+        From :func:`screenbook.leads.lead_neighbours.lead_neighbours`, with ``cell_type``.
     n_experiments : mapping of str to int
         Experiments of each cell type.
     """

@@ -1,7 +1,7 @@
 """The first public analysis's searches for hits, all on one screen, each cell type by itself.
 
-The searches themselves are in :mod:`screenbook.profiles.healthy_likeness` and
-:mod:`screenbook.profiles.earth_mover`, the counting in :mod:`screenbook.profiles.name_counts`.
+The searches themselves are in :mod:`screenbook.hits.healthy_likeness` and
+:mod:`screenbook.hits.earth_mover`, the counting in :mod:`screenbook.hits.name_counts`.
 Here wells, scores and names are kept together: the original read its hits from another table
 than the one it had searched.
 """
@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError, listing
-from screenbook.profiles.earth_mover import EarthMover, earth_mover_scores
-from screenbook.profiles.healthy_likeness import (
+from screenbook.hits.earth_mover import EarthMover, earth_mover_scores
+from screenbook.hits.healthy_likeness import (
     Likeness,
     antipodal_cosine,
     antipodal_offsets,
@@ -24,7 +24,7 @@ from screenbook.profiles.healthy_likeness import (
     mixture_density,
     near_on_map,
 )
-from screenbook.profiles.name_counts import count_by_name, fair_ranking, follows_replicates
+from screenbook.hits.name_counts import count_by_name, fair_ranking, follows_replicates
 from screenbook.profiles.replicates import treatment_codes
 
 SEARCHES = {
@@ -71,9 +71,9 @@ class SearchSettings:
     n_neighbors : int
         k of the radius rule and of both nearest-neighbour searches.
     components, dimensions, threshold
-        See :func:`screenbook.profiles.healthy_likeness.mixture_density`.
+        See :func:`screenbook.hits.healthy_likeness.mixture_density`.
     most_wells, fewest_wells
-        ``most`` and ``fewest`` of :func:`screenbook.profiles.earth_mover.earth_mover_scores`.
+        ``most`` and ``fewest`` of :func:`screenbook.hits.earth_mover.earth_mover_scores`.
     seed : int
     """
 
@@ -159,7 +159,7 @@ def search_screen(
 
     The score of a compound is that of its best dose: of the radius, both neighbour searches and
     the mixture the share of hit wells beyond the share expected (see
-    :func:`screenbook.profiles.name_counts.fair_ranking`), of the antipodal direction the cosine
+    :func:`screenbook.hits.name_counts.fair_ranking`), of the antipodal direction the cosine
     of the treatment's mean, of the earth mover's distance its score. The result does not depend
     on the order of rows.
 
@@ -311,7 +311,7 @@ def antipodal_of_treatments(
     Parameters
     ----------
     points, role, plates
-        As for :func:`screenbook.profiles.healthy_likeness.antipodal_cosine`.
+        As for :func:`screenbook.hits.healthy_likeness.antipodal_cosine`.
     obs : DataFrame, n rows
         ``role compound compound_key treatment_conc``.
 

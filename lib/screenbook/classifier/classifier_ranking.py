@@ -14,8 +14,8 @@ import pandas as pd
 from scipy.special import logit
 from scipy.stats import spearmanr
 
-from screenbook.profiles.intervals import mean_intervals, plate_means
-from screenbook.profiles.name_counts import count_by_name
+from screenbook.hits.intervals import mean_intervals, plate_means
+from screenbook.hits.name_counts import count_by_name
 
 ABSTAIN = 0.5
 """Share of a treatment's wells unlike any control, above which its probability is no answer."""
@@ -83,7 +83,7 @@ def rank_treatments(wells: pd.DataFrame, *, n_draws: int = 1000, seed: int = 0) 
     wells : DataFrame
         Wells of one cell type, columns of :data:`WELL_COLUMNS`; treated and used ones count.
     n_draws, seed : int
-        Resamples of plates; see :func:`screenbook.profiles.intervals.mean_intervals`.
+        Resamples of plates; see :func:`screenbook.hits.intervals.mean_intervals`.
 
     Returns
     -------

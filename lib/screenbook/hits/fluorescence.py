@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from screenbook.blocks import Array, group_sums
+from screenbook.hits.intervals import plate_means
 from screenbook.profiles.batches import Layout
-from screenbook.profiles.intervals import plate_means
 
 FEW = 0.02
 """Share of the features that count as few."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t as t_law
 
-from screenbook.profiles.dose_means import Series
-from screenbook.profiles.hill_grid import Anchor
+from screenbook.hits.dose_means import Series
+from screenbook.hits.hill_grid import Anchor
 
 
 def find_bells(

@@ -10,18 +10,16 @@ import numpy as np
 import pandas as pd
 from scipy.special import logit
 
-from screenbook.errors import InputError
-from screenbook.profiles.batches import Part, cell_type_parts
-from screenbook.profiles.calibration import calibration_error, expected_by_chance
-from screenbook.profiles.classifier_doubts import well_factors, what_drives
-from screenbook.profiles.classifier_metrics import (
+from screenbook.classifier.calibration import calibration_error, expected_by_chance
+from screenbook.classifier.classifier_doubts import well_factors, what_drives
+from screenbook.classifier.classifier_metrics import (
     measure,
     measure_plates,
     permute_within,
     weighted_auc,
 )
-from screenbook.profiles.classifier_models import MODELS, Settings
-from screenbook.profiles.classifier_ranking import (
+from screenbook.classifier.classifier_models import MODELS, Settings
+from screenbook.classifier.classifier_ranking import (
     COMPOUND_COLUMNS,
     ORIGINAL_SHARE,
     TREATMENT_COLUMNS,
@@ -29,7 +27,7 @@ from screenbook.profiles.classifier_ranking import (
     rank_compounds,
     rank_treatments,
 )
-from screenbook.profiles.classify import (
+from screenbook.classifier.classify import (
     HeldOut,
     Probabilities,
     Task,
@@ -39,6 +37,8 @@ from screenbook.profiles.classify import (
     refuse_sites,
     task_of,
 )
+from screenbook.errors import InputError
+from screenbook.profiles.batches import Part, cell_type_parts
 
 MEASURE_COLUMNS = {
     "cell_type": "cell type",
@@ -223,7 +223,7 @@ def well_table(answers: Answers, used: np.ndarray, model: str) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Columns of :data:`screenbook.profiles.classifier_ranking.WELL_COLUMNS`, indexed by id.
+        Columns of :data:`screenbook.classifier.classifier_ranking.WELL_COLUMNS`, indexed by id.
     """
     obs, p, held = answers.part.obs, answers.probabilities[model], answers.held[model]
     names = ["cell_type", "batch", "compound", "compound_key", "role"]
@@ -263,13 +263,13 @@ def rank_screen(
     names : Series
         All names of each compound, by compound key.
     top, seed
-        See :func:`screenbook.profiles.classifier_ranking.rank_compounds`.
+        See :func:`screenbook.classifier.classifier_ranking.rank_compounds`.
 
     Returns
     -------
     wells, treatments, compounds : DataFrame
         Columns of ``WELL_COLUMNS``, ``TREATMENT_COLUMNS`` and ``COMPOUND_COLUMNS`` of
-        :mod:`screenbook.profiles.classifier_ranking`.
+        :mod:`screenbook.classifier.classifier_ranking`.
     """
     wells, treatments, compounds = [], [], []
     for one in answers.values():
@@ -343,7 +343,7 @@ def driver_table(
     -------
     DataFrame
         ``panel`` (cell type), ``role``, and the columns of
-        :func:`screenbook.profiles.classifier_doubts.what_drives`.
+        :func:`screenbook.classifier.classifier_doubts.what_drives`.
     """
     tables = []
     for name, one in answers.items():

@@ -1,7 +1,7 @@
 """Are probabilities what they say? Maps from scores to probabilities, and how far those are off.
 
 A map is fitted on scores of wells that neither the model nor the map is later asked about; see
-:func:`screenbook.profiles.classify.calibrate` for who sees which plate.
+:func:`screenbook.classifier.classify.calibrate` for who sees which plate.
 """
 
 from __future__ import annotations

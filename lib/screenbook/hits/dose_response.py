@@ -6,7 +6,7 @@ is its value without compound and the bottom its value at infinite dose, above t
 compound drives the score up.
 
 Robustness is in the data, not in the loss: a well that alone at its dose lies far from the other
-wells of that dose is left out (:func:`screenbook.profiles.dose_means.gather_doses`), all else is
+wells of that dose is left out (:func:`screenbook.hits.dose_means.gather_doses`), all else is
 least squares. So the test against a flat line keeps its level and a curve that misfits a whole
 dose cannot throw that dose away.
 
@@ -25,9 +25,9 @@ from scipy.special import expit
 from scipy.stats import f as f_law
 from scipy.stats import t as t_law
 
-from screenbook.profiles.dose_means import DoseMeans, Series, gather_doses, series_of
-from screenbook.profiles.dose_shape import find_bells
-from screenbook.profiles.hill_grid import (
+from screenbook.hits.dose_means import DoseMeans, Series, gather_doses, series_of
+from screenbook.hits.dose_shape import find_bells
+from screenbook.hits.hill_grid import (
     SLOPES,
     Anchor,
     FlatTest,
@@ -38,7 +38,7 @@ from screenbook.profiles.hill_grid import (
     make_grid,
     profile,
 )
-from screenbook.profiles.hill_intervals import change_interval, crossings
+from screenbook.hits.hill_intervals import change_interval, crossings
 
 FEWEST_DOSES = 3
 """Doses above zero without which no curve is fitted."""
@@ -152,7 +152,7 @@ def fit_dose_response(
     The interval of a parameter holds the values at which the least residual sum of squares is
     below ``RSS (1 + F / (n - 4))``, F the quantile with 1 and n - 4 degrees of freedom (Bates &
     Watts 1988, 10.1002/9780470316757). For the law of `p_flat` see
-    :class:`screenbook.profiles.hill_grid.FlatTest`.
+    :class:`screenbook.hits.hill_grid.FlatTest`.
     """
     means = gather_doses(score, dose, group, n_groups=n_groups, weights=weights)
     wells = np.asarray([] if untreated is None else untreated, dtype=float)

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
+from screenbook.hits.rescue import OUTSIDE, WellScores, varying_axes, whitener
+from screenbook.hits.significance import false_discovery_q, simes
 from screenbook.profiles.batches import Part
 from screenbook.profiles.control_axis import distance_from_control
-from screenbook.profiles.rescue import OUTSIDE, WellScores, varying_axes, whitener
-from screenbook.profiles.significance import false_discovery_q, simes
 
 
 def score_activity(part: Part, left_out: np.ndarray) -> WellScores:
@@ -80,7 +80,7 @@ def judge_activity(treatments: pd.DataFrame, fdr: float) -> pd.DataFrame:
     Parameters
     ----------
     treatments : DataFrame
-        As for :func:`screenbook.profiles.calls.judge_treatments`, with ``replicate_p``.
+        As for :func:`screenbook.hits.calls.judge_treatments`, with ``replicate_p``.
     fdr : float
     """
     out = treatments.copy()
@@ -106,7 +106,7 @@ def call_active(judged: pd.DataFrame, fdr: float) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        With the columns of :func:`screenbook.profiles.calls.call_compounds`; there is no curve.
+        With the columns of :func:`screenbook.hits.calls.call_compounds`; there is no curve.
     """
     code = judged.groupby(["cell_type", "compound_key"], sort=True).ngroup().to_numpy()
     n = int(code.max(initial=-1)) + 1

@@ -7,10 +7,10 @@ import pandas as pd
 from scipy.stats import f as f_law
 from scipy.stats import t as t_law
 
-from screenbook.profiles.dose_means import Series, series_of
-from screenbook.profiles.dose_response import DoseResponse, curve_freedom, shares
-from screenbook.profiles.hill_grid import fit_grid, fraction, make_grid
-from screenbook.profiles.hill_intervals import band
+from screenbook.hits.dose_means import Series, series_of
+from screenbook.hits.dose_response import DoseResponse, curve_freedom, shares
+from screenbook.hits.hill_grid import fit_grid, fraction, make_grid
+from screenbook.hits.hill_intervals import band
 
 
 def dose_curves(

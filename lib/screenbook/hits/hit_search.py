@@ -9,18 +9,18 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
-from screenbook.profiles.activity import call_active, judge_activity, score_activity
-from screenbook.profiles.batches import Part
-from screenbook.profiles.calls import (
+from screenbook.hits.activity import call_active, judge_activity, score_activity
+from screenbook.hits.calls import (
     Rule,
     call_compounds,
     harm_direction,
     judge_treatments,
 )
-from screenbook.profiles.dose_response import DoseResponse, fit_dose_response
-from screenbook.profiles.evidence import Evidence, weigh_treatments
-from screenbook.profiles.fluorescence import fluorescence_like
-from screenbook.profiles.rescue import WellScores, score_wells
+from screenbook.hits.dose_response import DoseResponse, fit_dose_response
+from screenbook.hits.evidence import Evidence, weigh_treatments
+from screenbook.hits.fluorescence import fluorescence_like
+from screenbook.hits.rescue import WellScores, score_wells
+from screenbook.profiles.batches import Part
 
 CURVE_COLUMNS = ["ec50", "ec50_low", "ec50_high", "emax", "hill", "plateau", "p_flat", "shape"]
 
@@ -81,8 +81,8 @@ def search_hits(
         ``cell_type compound_key treatment_conc map p q`` of report 02.
     rule : Rule
     hold_out, n_draws, seed
-        See :func:`~screenbook.profiles.rescue.score_wells` and
-        :func:`~screenbook.profiles.evidence.weigh_treatments`.
+        See :func:`~screenbook.hits.rescue.score_wells` and
+        :func:`~screenbook.hits.evidence.weigh_treatments`.
 
     Returns
     -------

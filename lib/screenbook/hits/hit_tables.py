@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from screenbook.hits.calls import CALLS
+from screenbook.hits.hit_search import HitSearch
 from screenbook.profiles.batches import Part
-from screenbook.profiles.calls import CALLS
 from screenbook.profiles.design import compound_table
-from screenbook.profiles.hit_search import HitSearch
 
 WELL_COLUMNS = {
     "id": "experiment/plate/well",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from screenbook.profiles.hill_grid import GridFit
+from screenbook.hits.hill_grid import GridFit
 
 
 def change_interval(

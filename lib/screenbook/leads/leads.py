@@ -2,7 +2,7 @@
 
 A *candidate* may be ranked: it was testable, and nothing said of it beforehand that it is no
 rescue (moving cells off the way to health, or away from it). A *lead* is a candidate that report
-04 calls a rescue. Ranks come from :mod:`screenbook.profiles.rank_consensus`.
+04 calls a rescue. Ranks come from :mod:`screenbook.leads.rank_consensus`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.rank_consensus import Consensus, build_consensus, make_voter
-from screenbook.profiles.stability import LeaveOut, leave_out, worst_ranks
+from screenbook.leads.rank_consensus import Consensus, build_consensus, make_voter
+from screenbook.leads.stability import LeaveOut, leave_out, worst_ranks
 
 RANKED_CALLS = ("rescue", "no call")
 """Calls of report 04 that let a compound be ranked; any other bars it, and is the reason."""
@@ -126,7 +126,7 @@ def rank_cell_type(
     searches : DataFrame, optional
         ``cell_type compound_key`` and columns of :data:`WITNESSES`.
     n_top, n_draws, seed
-        See :func:`screenbook.profiles.rank_consensus.build_consensus`.
+        See :func:`screenbook.leads.rank_consensus.build_consensus`.
 
     Returns
     -------

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import spearmanr
 
-from screenbook.profiles.rank_consensus import (
+from screenbook.leads.rank_consensus import (
     Consensus,
     Voter,
     aggregate_ranks,

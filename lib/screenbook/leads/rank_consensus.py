@@ -4,7 +4,7 @@ A *voter* is a method whose score can be worked out again when plates are drawn 
 on-axis recovery of wells, the mean probability of being healthy. Every voter ranks all
 candidates; the consensus is the mean of their normalised ranks. A method that gives one number
 for all plates together cannot vote, because its part of the uncertainty would be missing; it
-is called as a witness (see :mod:`screenbook.profiles.stability`).
+is called as a witness (see :mod:`screenbook.leads.stability`).
 
 How sure a rank is, is asked by drawing plates anew (Bayesian bootstrap, Rubin 1981,
 10.1214/aos/1176345338). Ranks of the drawn scores as they come would be too sure of themselves:

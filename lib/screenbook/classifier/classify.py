@@ -15,10 +15,10 @@ from dataclasses import dataclass
 import anndata as ad
 import numpy as np
 
+from screenbook.classifier.calibration import conformal_p, fit_calibration
+from screenbook.classifier.classifier_models import MODELS, Segment, Settings, fit_members
 from screenbook.errors import InputError
 from screenbook.profiles.batches import Part, batch_codes
-from screenbook.profiles.calibration import conformal_p, fit_calibration
-from screenbook.profiles.classifier_models import MODELS, Segment, Settings, fit_members
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class HeldOut:
         For each fold the controls of *other* folds, and their log odds by the member that did
         not learn from them.
     distance : ndarray of float64, shape (n,)
-        From all controls; see :class:`screenbook.profiles.classifier_models.Segment`.
+        From all controls; see :class:`screenbook.classifier.classifier_models.Segment`.
     limit : ndarray of float64, shape (n_folds,)
         Distance beyond which a well of the fold is unlike any control.
     """

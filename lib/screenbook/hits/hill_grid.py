@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import beta
 
-from screenbook.profiles.dose_means import Series
+from screenbook.hits.dose_means import Series
 
 SLOPES = np.geomspace(0.5, 4.0, 13)
 """Hill slopes of the grid; its ends bound the fit."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.significance import false_discovery_q, simes
+from screenbook.hits.significance import false_discovery_q, simes
 
 CALLS = ("rescue", "no call", "not testable", "off-axis", "aggravates")
 """What a compound or treatment may be called, in the order in which they are ranked."""
@@ -54,7 +54,7 @@ def judge_treatments(treatments: pd.DataFrame, rule: Rule, n_experiments: int) -
     Parameters
     ----------
     treatments : DataFrame
-        Rows of :func:`screenbook.profiles.evidence.weigh_treatments` of all cell types, with
+        Rows of :func:`screenbook.hits.evidence.weigh_treatments` of all cell types, with
         ``replicate_map replicate_q fluorescent harm`` joined.
     rule : Rule
     n_experiments : int
@@ -114,7 +114,7 @@ def harm_direction(shifts: np.ndarray, treatments: pd.DataFrame, fdr: float) -> 
     Parameters
     ----------
     shifts : ndarray, shape (n_treatments, k)
-        From :class:`screenbook.profiles.evidence.Evidence`.
+        From :class:`screenbook.hits.evidence.Evidence`.
     treatments : DataFrame, n_treatments rows
         ``compound_key dose off_p`` of one cell type.
     fdr : float

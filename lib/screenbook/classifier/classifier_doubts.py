@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from screenbook.classifier.classifier_metrics import permute_within, weighted_auc
+from screenbook.classifier.classifier_net import NetSettings, train_nets
 from screenbook.profiles.batches import column_codes
-from screenbook.profiles.classifier_metrics import permute_within, weighted_auc
-from screenbook.profiles.classifier_net import NetSettings, train_nets
 from screenbook.profiles.reduce import principal_components
 
 _COUNT = re.compile(r"cell.?count|count.?cells|n_cells|nuclei.?count|count.?nuclei", re.IGNORECASE)

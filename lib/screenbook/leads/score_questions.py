@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from screenbook.profiles.classifier_metrics import measure
-from screenbook.profiles.leads import Ranked
-from screenbook.profiles.stability import (
+from screenbook.classifier.classifier_metrics import measure
+from screenbook.leads.leads import Ranked
+from screenbook.leads.stability import (
     between_experiments,
     next_experiment,
     rank_correlation,
@@ -150,12 +150,12 @@ def foretold(
     n_leads : mapping of str to int
         Leads of each cell type: the top is asked at this length too, if there are any.
     seed : int
-        See :func:`screenbook.profiles.stability.next_experiment`.
+        See :func:`screenbook.leads.stability.next_experiment`.
 
     Returns
     -------
     DataFrame
-        ``cell_type`` and the columns of :func:`screenbook.profiles.stability.next_experiment`.
+        ``cell_type`` and the columns of :func:`screenbook.leads.stability.next_experiment`.
     """
     depths = {
         cell_type: dict.fromkeys((r.consensus.n_top, n_leads.get(cell_type) or r.consensus.n_top))
@@ -176,7 +176,7 @@ def sufficiency(leads: pd.DataFrame, least: float) -> pd.DataFrame:
     Parameters
     ----------
     leads : DataFrame
-        From :func:`screenbook.profiles.leads.lead_table`; gated compounds take part.
+        From :func:`screenbook.leads.leads.lead_table`; gated compounds take part.
     least : float
         Recovery (1 - on-axis score at the best dose) that counts as having the score.
 
@@ -220,7 +220,7 @@ def necessity(leads: pd.DataFrame, references: Sequence[str], least: float) -> p
     Parameters
     ----------
     leads : DataFrame
-        From :func:`screenbook.profiles.leads.lead_table`.
+        From :func:`screenbook.leads.leads.lead_table`.
     references : sequence of str
         Names, as the roles of the screen list them; compared without case, all names of a
         compound count.

@@ -1,0 +1,1 @@
+"""Hits weighed against each other: consensus, stability, dossiers."""
