@@ -275,7 +275,7 @@ elif answers:
 if truth.is_dir() and answers:
     ours = quality[quality["ranking"] == f"fair ranking, {titles[model]}"].set_index("cell_type")
     count = quality[quality["ranking"] == "count by name, same model"].set_index("cell_type")
-    say("**Rescuers.** " + " ".join(f"{c}: average precision {r.average_precision:.3f} (counted by name {count.loc[c, 'average_precision']:.3f}, by chance {r.by_chance:.3f}); {r.recall:.0%} of {r.rescuers} rescuers are among the first {r.rescuers}; of toxic or aggravating compounds {r.toxic_top:.0f} are among the first {r.most:.0f} (counted by name {count.loc[c, 'toxic_top']:.0f})." for c, r in ours.iterrows()))  # fmt: skip
+    say("**Rescuers.** " + " ".join(f"{c}: average precision {r.average_precision:.3f} (counted by name {count.loc[c, 'average_precision']:.3f}, by chance {r.by_chance:.3f}); {r.recall:.0%} of {r.rescuers} rescuers are among the first {r.rescuers}; of toxic or aggravating compounds {r.toxic_top:.0f} are among the first {r.most:.0f} (counted by name {count.loc[c, 'toxic_top']:.0f})." for c, r in ours[ours["rescuers"] > 0].iterrows()) + ("" if ours["rescuers"].any() else "none was planted."))  # fmt: skip
     cured = pd.read_csv(reads(truth / "wells.tsv"), sep="\t", dtype={"experiment": str, "plate": str, "well": str})  # fmt: skip
     cured.index = cured[["experiment", "plate", "well"]].agg("/".join, axis=1)
     part = wells[(wells["role"] == "treated") & wells["used"]].set_index("id").join(cured["rescue"])

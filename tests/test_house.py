@@ -16,7 +16,7 @@ MAY_USE = {
     "hits": GROUND | {"profiles"},
     "classifier": GROUND | {"profiles", "hits"},
     "leads": GROUND | {"profiles", "hits", "classifier"},
-    "figures": GROUND | {"profiles", "hits", "classifier", "leads"},
+    "figures": GROUND,
     "sources": GROUND | {"profiles", "simulate", "report"},
 }
 """Each package, and what it may import beside itself. Notebooks may import all but simulate."""

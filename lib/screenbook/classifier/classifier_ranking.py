@@ -246,14 +246,16 @@ def ranking_quality(
     Returns
     -------
     dict of str to float
-        ``average_precision``, ``by_chance`` (share of positives), ``recall`` (share of the
-        positives among as many first places as there are positives), ``recall_top`` (among
-        the first `most`), ``toxic_top`` (how many of these are toxic), ``most``.
+        ``average_precision`` (NaN, as both recalls, without a positive), ``by_chance`` (share
+        of positives), ``recall`` (share of the positives among as many first places as there
+        are positives), ``recall_top`` (among the first `most`), ``toxic_top`` (how many of
+        these are toxic), ``most``.
     """
     most = min(most, (len(score) + 1) // 2)
     order = np.lexsort((positive, ~toxic, -score))
     n = int(positive.sum())
-    found = {"by_chance": n / len(positive), "toxic_top": float(toxic[order[:most]].sum())}
+    found = dict.fromkeys(("average_precision", "recall", "recall_top"), float("nan"))
+    found |= {"by_chance": n / len(positive), "toxic_top": float(toxic[order[:most]].sum())}
     if n:
         hits = positive[order]
         precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)

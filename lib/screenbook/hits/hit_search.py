@@ -121,7 +121,10 @@ def search_hits(
     curves, compounds, fitted = {}, {}, []
     for part in (p for p in parts if p.cell_type in scores):
         name = part.cell_type
-        compounds[name], curves[name] = fit_curves(part, scores[name], seed=seed)
+        mine = judged.loc[judged["cell_type"] == name, "verdict"].to_numpy()
+        compounds[name], curves[name] = fit_curves(
+            part, scores[name], evidence[name].codes, mine == "off-axis", seed=seed
+        )
         table = curves[name].table[CURVE_COLUMNS].reset_index(drop=True)
         fitted.append(table.assign(cell_type=name, compound_key=compounds[name]))
     hits = call_compounds(judged, pd.concat(fitted, ignore_index=True), rule)
@@ -162,8 +165,22 @@ def _with_replicates(treatments: pd.DataFrame, replicates: pd.DataFrame) -> pd.D
     )
 
 
-def fit_curves(part: Part, scores: WellScores, *, seed: int) -> tuple[np.ndarray, DoseResponse]:
+def fit_curves(
+    part: Part, scores: WellScores, codes: np.ndarray, off_axis: np.ndarray, *, seed: int
+) -> tuple[np.ndarray, DoseResponse]:
     """Fit the on-axis score of every compound of a cell type against dose.
+
+    Doses that move cells elsewhere are left out: there the on-axis score is no measure of
+    rescue, and a compound that kills at its top dose would seem to rescue all the more.
+
+    Parameters
+    ----------
+    part : Part
+    scores : WellScores
+    codes : ndarray of int, shape (n,)
+        Treatment of each well, -1 for none.
+    off_axis : ndarray of bool, shape (n_treatments,)
+    seed : int
 
     Returns
     -------
@@ -177,7 +194,8 @@ def fit_curves(part: Part, scores: WellScores, *, seed: int) -> tuple[np.ndarray
     compounds, code = np.unique(keys[treated], return_inverse=True)
     group = np.full(len(keys), -1)
     group[treated] = code
-    score = np.where(scores.used, scores.on, np.nan)
+    elsewhere = (codes >= 0) & off_axis[np.maximum(codes, 0)]
+    score = np.where(scores.used & ~elsewhere, scores.on, np.nan)
     dose = part.obs["treatment_conc"].to_numpy(dtype=float)
     untreated = score[part.layout.baseline & scores.used]
     fitted = fit_dose_response(
