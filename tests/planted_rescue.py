@@ -35,4 +35,4 @@ def spaces_for(points: np.ndarray) -> Spaces:
 
 
 def roles(wells: pd.DataFrame) -> np.ndarray:
-    return wells["role"].astype(str).to_numpy()
+    return wells["role"].astype(str).to_numpy(copy=True)

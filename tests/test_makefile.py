@@ -12,7 +12,7 @@ import pytest
 from tiny_notebook import write_tiny_notebook
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("01_a", "02_b", "03_c", "04_d")
+NAMES = ("01_a", "02_b", "03_c", "99_d")
 
 # Does what `python -m screenbook ...` leaves behind, and keeps a list of the calls.
 STAND_IN = """\
@@ -153,7 +153,7 @@ def test_the_second_call_does_nothing_and_says_so(made, options):
         ("notebooks/01_a.py", {"01_a"}),
         ("notebooks/02_b.py", {"02_b", "03_c"}),  # 03 reads what 02 wrote
         ("notebooks/03_c.py", {"03_c"}),
-        ("lib/screenbook/used_by_04_d.py", {"04_d"}),
+        ("lib/screenbook/used_by_99_d.py", {"99_d"}),
         ("lib/screenbook/sources/tables.py", set(NAMES)),
         ("lib/screenbook/report/theme/report.css", set()),
         ("lib/screenbook/report/render.py", set()),
@@ -178,9 +178,9 @@ def test_dry_runs_tell_the_truth(checkout):
 
 
 def test_one_section_of_the_params_repeats_one_notebook(made):
-    (made.home / "params" / "simulated.yml").write_text("screen: {}\n04_d: {k: 3}\n")
+    (made.home / "params" / "simulated.yml").write_text("screen: {}\n99_d: {k: 3}\n")
     made.touch("params/simulated.yml")
-    assert ran(made.make("reports")) == {"04_d"}
+    assert ran(made.make("reports")) == {"99_d"}
     assert made.make("reports") == []
 
 
@@ -198,8 +198,8 @@ def test_a_new_notebook_is_found(made):
 
 def test_one_failure_stops_its_readers_and_k_finishes_the_others(checkout):
     calls = checkout.make("-k", "reports", FAIL="02_b", code=2)
-    assert ran(calls) == {"01_a", "02_b", "04_d"}
-    assert rendered(calls) == {"01_a", "04_d"}
+    assert ran(calls) == {"01_a", "02_b", "99_d"}
+    assert rendered(calls) == {"01_a", "99_d"}
     assert ran(checkout.make("reports")) == {"02_b", "03_c"}
 
 
