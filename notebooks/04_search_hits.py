@@ -324,7 +324,7 @@ if truth is not None and truth["rescues"].any():
     mean = ranked[ranked["cell_type"] == ranked["cell_type"].iloc[-1]].set_index("ranking")
     best = mean.drop("the call")["average_precision"].idxmax()
     show_table(ranked.sort_values(["cell_type", "average_precision"], ascending=[True, False]), "Average precision of rankings of compounds for planted rescuers, with a bootstrap interval over compounds, and the paired difference to the call.", rows=13, file="truth_rankings")  # fmt: skip
-    say(f"**Rankings.** Average precision of the call is {mean.loc['the call', 'average_precision']:.2f}; the best of the others, {best}, reaches {mean.loc[best, 'average_precision']:.2f} (difference {mean.loc[best, 'difference']:+.2f}, 95 % interval {mean.loc[best, 'difference_low']:+.2f} to {mean.loc[best, 'difference_high']:+.2f}); a random order would have {mean['chance'].iloc[0]:.2f}.")  # fmt: skip
+    say(f"**Rankings.** Average precision of the call is {mean.loc['the call', 'average_precision']:.2f}; the best of the others, {best}, reaches {mean.loc[best, 'average_precision']:.2f} (difference {mean.loc[best, 'difference']:+.2f}, 95 % interval {mean.loc[best, 'difference_low']:+.2f} to {mean.loc[best, 'difference_high']:+.2f}); a random order would have {mean['chance'].iloc[0]:.2f}." + (" That is no margin: where a disease is one direction in the profiles, whatever measures along it comes close. What the others lack is an interval, a p and a gate." if mean.loc[best, "difference_high"] > -0.001 else ""))  # fmt: skip
     headline(truth_average_precision=round(mean.loc["the call", "average_precision"], 4))
 
 # %% [markdown]
