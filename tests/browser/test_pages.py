@@ -129,7 +129,8 @@ def violations(tab, axe, *, code=True):
     ids=["light-folded", "light-unfolded", "dark-unfolded"],
 )
 def test_pages_are_accessible(desktop, axe, theme, is_open):
-    for i, tab in enumerate(desktop):
+    # What unfolds looks alike on all pages, so all are unfolded once, in the dark.
+    for i, tab in enumerate(desktop[:1] if theme == "light" and is_open else desktop):
         tab.page.emulate_media(color_scheme=theme)
         tab.page.wait_for_selector(f"html[data-theme={theme}]")
         unfold(tab.page, is_open)
