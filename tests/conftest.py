@@ -1,6 +1,11 @@
 """Fixtures that more than one test module needs."""
 
+import pandas as pd
 import pytest
+
+# An oracle (pycytominer) turns this on for the rest of its process, as pandas 3 will for all: on
+# from the start, no result depends on which test came before.
+pd.options.mode.copy_on_write = True
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_wells_unlike_any_control_are_no_rescue_even_when_their_mean_is():
     assert found.hits.loc[kinds(found.hits) == "scatterer", "call"].eq("off-axis").all()
     assert found.hits.loc[kinds(found.hits) == "rescuer", "call"].eq("rescue").all()
     # Left out as accidents, they still count as wells unlike any control.
-    gone = screen.obs["treatment"].astype(str).str.startswith("scatterer").to_numpy()
+    gone = screen.obs["treatment"].astype(str).str.startswith("scatterer").to_numpy(copy=True)
     gone &= np.random.default_rng(0).random(len(gone)) < 0.5
     other = search(screen, left_out=gone).treatments
     assert (other.loc[wild, "outside"] > 0.8).all()
