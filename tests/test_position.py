@@ -58,7 +58,7 @@ def test_where_the_controls_stand_is_no_position_effect():
     wells = plate_wells(n_plates=6)
     # all healthy wells at the edge, and healthy wells score low
     edge = edge_of(wells)
-    role = wells["role"].astype(str).to_numpy()
+    role = wells["role"].astype(str).to_numpy().copy()
     role[edge & (role == "treated")] = "healthy"
     wells["role"] = role
     rng = np.random.default_rng(1)
