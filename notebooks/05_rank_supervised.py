@@ -51,6 +51,7 @@ from screenbook.classifier.classifier_models import MODELS, Settings
 from screenbook.classifier.classifier_net import NetSettings
 from screenbook.hits.hit_tables import wells_left_out
 from screenbook.hits.name_counts import count_by_name, follows_replicates
+from screenbook.profiles.design import compound_table
 from screenbook.report import answer, gate, headline, reads, save_table, say, show, show_table
 from screenbook.screen import read_screen, roles_of
 from screenbook.sources import open_screen, open_wells
@@ -61,7 +62,7 @@ made_by = {"plates": "01", "wells_flagged": "01", "treatments": "04"}
 text = {"batch": str, "well": str, "compound": str, "compound_key": str, "cell_type": str}
 before = {name: pd.read_csv(reads(find(run, f"tables/{name}.tsv", made_by=by)), sep="\t", dtype=text, keep_default_na=False, na_values=[""]) for name, by in made_by.items()}  # fmt: skip
 settings = Settings(n_folds=n_folds, n_parts=n_parts, n_seeds=n_seeds, calibration=calibration, net=NetSettings(n_hidden=n_hidden, dropout=dropout), seed=seed)  # fmt: skip
-names = chosen.uns["compounds"].set_index("compound_key")["names"]
+aliases = compound_table(chosen.obs).drop_duplicates("compound_key").set_index("compound_key")["aliases"]  # fmt: skip
 titles = {name: MODELS[name] for name in (model, *MODELS)}
 
 # %% [markdown]
@@ -129,7 +130,7 @@ if answers:
 # %%
 if answers:
     tables = {c: calibrating.reliability_table(one.probabilities[model].p[one.task.teach], one.task.label[one.task.teach]) for c, one in answers.items()}  # fmt: skip
-    wells, treatments, compounds = classifier.rank_screen(answers, used, model, names, top=top, seed=seed)  # fmt: skip
+    wells, treatments, compounds = classifier.rank_screen(answers, used, model, aliases, top=top, seed=seed)  # fmt: skip
     known = wells[wells["used"] & wells["role"].isin(["healthy", "diseased"])]
     title = "Probabilities are off by " + " and ".join(f"{e:.3f} ({c})" for c, e in by_plate["calibration_error"].items()) + " on plates not seen"  # fmt: skip
     fig = pictures.reliability(tables, known, title=title, subtitle=f"{len(known):,} control wells; ten bins of equally many wells, {calibration} calibration, nested")  # fmt: skip
@@ -139,7 +140,7 @@ if answers:
         verdict = "no more than chance gives" if r.calibration_error <= r.calibration_by_chance_high else "more than chance gives"  # fmt: skip
         say(f"**{cell_type}**: calibration error {r.calibration_error:.3f} (n = {r.n:,} wells), {verdict}: exactly right probabilities would show {r.calibration_by_chance:.3f} on average and {r.calibration_by_chance_high:.3f} at the 95th percentile. The aim of 0.03 is {'met' if r.calibration_error <= 0.03 else '**not met**'}." + (f" With experiments held out the error is {far['calibration_error']:.3f} (right probabilities: {far['calibration_by_chance']:.3f}, 95th percentile {far['calibration_by_chance_high']:.3f})" + (": on another experiment the probabilities are less to be trusted than the order of the wells." if far["calibration_error"] > far["calibration_by_chance_high"] else ".") if far is not None else ""))  # fmt: skip
 else:
-    wells, treatments, compounds = classifier.rank_screen(answers, used, model, names)
+    wells, treatments, compounds = classifier.rank_screen(answers, used, model, aliases)
 
 # %% [markdown]
 # ## When the model should not answer

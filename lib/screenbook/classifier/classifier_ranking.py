@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 
 from screenbook.hits.intervals import mean_intervals, plate_means
 from screenbook.hits.name_counts import count_by_name
+from screenbook.profiles.robust import middle_and_spread
 
 ABSTAIN = 0.5
 """Share of a treatment's wells unlike any control, above which its probability is no answer."""
@@ -60,7 +61,7 @@ COMPOUND_COLUMNS = {
     "cell_type": "cell type",
     "compound": "compound",
     "compound_key": "key of the compound's structure",
-    "names": "all names it goes by",
+    "names": "other names in the metadata",
     "n_wells": "wells at all doses",
     "n_plates": "plates at all doses",
     "best_dose": "dose with the highest lower end of the interval (µM)",
@@ -123,7 +124,7 @@ def rank_compounds(
     wells : DataFrame
         What they were made of.
     names : Series
-        All names of each compound, by compound key.
+        Other names of each compound, by compound key.
     top : float
         See :func:`among_top`.
 
@@ -146,7 +147,7 @@ def rank_compounds(
     counts = count_by_name(kept, among_top(kept, top)).set_index("compound_key")["count"]
     key = best["compound_key"]
     out = best.assign(
-        names=key.map(names).fillna(best["compound"]),
+        names=key.map(names).fillna(""),
         rank=np.arange(1, len(best) + 1),
         count_top=key.map(counts).fillna(0).astype(int),
         n_wells=key.map(stock.size()),
@@ -296,6 +297,5 @@ def _sorted(table: pd.DataFrame, order: dict[str, bool]) -> pd.DataFrame:
 def _against_bulk(score: pd.Series, batch: pd.Series) -> pd.Series:
     """Robust z of wells against all wells given of their plate."""
     plate = batch.astype(str)
-    away = score - score.groupby(plate).transform("median")
-    spread = 1.4826 * away.abs().groupby(plate).transform("median")
-    return away / spread.where(spread > 0)
+    middle, spread = middle_and_spread(score, plate)
+    return (score - middle) / spread.where(spread > 0)

@@ -261,7 +261,7 @@ def rank_screen(
     model : str
         Whose probabilities.
     names : Series
-        All names of each compound, by compound key.
+        Other names of each compound, by compound key.
     top, seed
         See :func:`screenbook.classifier.classifier_ranking.rank_compounds`.
 

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import false_discovery_control, norm
 
-from screenbook.profiles.quality import MAD_TO_SD
+from screenbook.profiles.robust import MAD_TO_SD
 
 
 def rank_test(

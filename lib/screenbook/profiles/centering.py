@@ -19,9 +19,7 @@ import pandas as pd
 from screenbook.blocks import Array, group_sums, row_blocks
 from screenbook.errors import InputError
 from screenbook.profiles.batches import Layout, column_codes, refuse_labels
-
-MAD_TO_SD = 1.4826
-"""Standard deviations in one median absolute deviation of a normal variable."""
+from screenbook.profiles.robust import MAD_TO_SD
 
 _SMALLEST_SPREAD = 0.01  # of the pooled one: below, a plate's few wells agree by accident
 _COLUMNS_AT_ONCE = 128  # features, so that copies of the reference wells stay small

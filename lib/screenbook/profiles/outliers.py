@@ -13,6 +13,7 @@ import pandas as pd
 
 from screenbook.blocks import Array
 from screenbook.profiles.plate_space import PlateSpace
+from screenbook.profiles.robust import middle_and_spread
 from screenbook.profiles.sites import well_codes
 
 KINDS = {
@@ -79,9 +80,8 @@ def whiten_bulk(points: np.ndarray, groups: np.ndarray) -> np.ndarray:
     Extremes must not set the yardstick that they are measured with.
     """
     frame = pd.DataFrame(points.astype(np.float64))
-    offset = frame - frame.groupby(groups).transform("median")
-    spread = 1.4826 * offset.abs().groupby(groups).transform("median")
-    return (offset / spread.where(spread > 0, 1.0)).to_numpy()
+    middle, spread = middle_and_spread(frame, groups)
+    return ((frame - middle) / spread.where(spread > 0, 1.0)).to_numpy()
 
 
 def thin_out(judged: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
@@ -223,9 +223,7 @@ def robust_z(distance: np.ndarray, groups: np.ndarray) -> np.ndarray:
     """
     with np.errstate(divide="ignore"):
         log = pd.Series(np.log(distance)).replace(-np.inf, np.nan)
-    by = log.groupby(np.asarray(groups))
-    middle = by.transform("median")
-    spread = 1.4826 * (log - middle).abs().groupby(np.asarray(groups)).transform("median")
+    middle, spread = middle_and_spread(log, np.asarray(groups))
     return ((log - middle) / spread.where(spread > 0)).to_numpy()
 
 

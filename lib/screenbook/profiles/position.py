@@ -16,6 +16,8 @@ from scipy import sparse
 from scipy.stats import f as f_distribution
 from scipy.stats import false_discovery_control
 
+from screenbook.profiles.robust import middle_and_spread
+
 EFFECTS = ("row", "column", "edge")
 
 EFFECT_COLUMNS = {
@@ -51,8 +53,7 @@ def position_residuals(scores: np.ndarray, wells: pd.DataFrame) -> np.ndarray:
     """
     frame = pd.DataFrame(np.asarray(scores, dtype=np.float64))
     groups = _codes(wells, ["batch", "role"])
-    middle = frame.groupby(groups).transform("median")
-    spread = 1.4826 * (frame - middle).abs().groupby(groups).transform("median")
+    middle, spread = middle_and_spread(frame, groups)
     limits = (middle - 4 * spread).to_numpy(), (middle + 4 * spread).to_numpy()
     clipped = pd.DataFrame(np.clip(frame.to_numpy(), *limits))
     return (clipped - clipped.groupby(groups).transform("mean")).to_numpy()

@@ -15,10 +15,7 @@ import numpy as np
 import pandas as pd
 
 from screenbook.profiles.position import plate_gradients
-
-MAD_TO_SD = 1.4826
-"""Median absolute deviation to standard deviation, for a normal distribution."""
-
+from screenbook.profiles.robust import MAD_TO_SD
 
 _PERCENTILES = (5, 25, 50, 75, 95)
 

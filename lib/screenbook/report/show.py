@@ -174,8 +174,10 @@ def table_spec(
     }
 
 
-def save_table(df: pd.DataFrame, run: str, name: str, columns: Mapping[str, str]) -> Path:
+def save_table(df: pd.DataFrame, run: str, name: str, columns: Mapping[str, str]) -> None:
     """Write a table of results, every column described, for people and for later notebooks.
+
+    It goes to ``build/<run>/tables/<name>.tsv``, atomically, its numbers in full precision.
 
     Parameters
     ----------
@@ -187,11 +189,6 @@ def save_table(df: pd.DataFrame, run: str, name: str, columns: Mapping[str, str]
         Name of the file, without ending.
     columns : mapping of str to str
         What each column holds, with its unit: all of `df`'s columns and no other.
-
-    Returns
-    -------
-    pathlib.Path
-        ``build/<run>/tables/<name>.tsv``, written atomically; numbers in full precision.
 
     Raises
     ------
@@ -211,7 +208,6 @@ def save_table(df: pd.DataFrame, run: str, name: str, columns: Mapping[str, str]
     ordered = {column: columns[column] for column in names}
     spec = {"kind": "saved", "path": _relative(path), "run": run, "name": name}
     _emit(spec | {"rows": len(df), "columns": ordered}, {"text/plain": f"saved {_relative(path)}"})
-    return path
 
 
 def gallery(items: Sequence[tuple[str, str, str]], caption: str) -> None:
