@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
@@ -69,25 +72,12 @@ def count_against_wells(compounds: pd.DataFrame, *, title: str, subtitle: str = 
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
-    panels = list(pd.unique(compounds["cell_type"]))
-    fig = make_subplots(1, len(panels), subplot_titles=panels, shared_yaxes=True)
-    groups = ((False, GREY, "circle-open"), (True, EMPHASIS, "circle"))
-    names = {False: "not above untreated disease", True: "above it in the fair ranking"}
-    for k, panel in enumerate(panels, start=1):
-        for above, colour, symbol in groups:
-            some = compounds[(compounds["cell_type"] == panel) & (compounds["above"] == above)]
-            fig.add_scatter(
-                **{"name": names[above], "legendgroup": names[above], "showlegend": k == 1},
-                mode="markers",
-                meta="compound",
-                x=some["n_wells"],
-                y=some["count_top"],
-                marker={"color": colour, "symbol": symbol, "size": 8, "opacity": 0.8},
-                customdata=some[["compound", "rank"]],
-                hovertemplate="%{customdata[0]}: %{y} of %{x} wells; rank %{customdata[1]}"
-                "<extra></extra>",
-                **{"row": 1, "col": k},
-            )
+    groups = (
+        Group(~compounds["above"], GREY, "circle-open", "not above untreated disease", 8),
+        Group(compounds["above"], EMPHASIS, "circle", "above it in the fair ranking", 8),
+    )
+    hover = "%{customdata[0]}: %{y} of %{x} wells; rank %{customdata[1]}<extra></extra>"
+    fig = _compounds_in_panels(compounds, groups, "n_wells", "count_top", ["rank"], hover)
     style(fig, title=title, subtitle=subtitle, x="wells of the compound")
     fig.update_yaxes(title_text="of them among the top", col=1)
     return stack_when_narrow(fig, 300)
@@ -103,26 +93,59 @@ def against_on_axis(joined: pd.DataFrame, *, title: str, subtitle: str = "") -> 
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
-    panels = list(pd.unique(joined["cell_type"]))
-    fig = make_subplots(1, len(panels), subplot_titles=panels, shared_yaxes=True)
+    outside = joined["outside"] > 0.5
     groups = (
-        (False, SKY, "circle", "like the controls"),
-        (True, ORANGE, "x", "mostly unlike any control"),
+        Group(~outside, SKY, "circle", "like the controls", 6),
+        Group(outside, ORANGE, "x", "mostly unlike any control", 6),
     )
-    for k, panel in enumerate(panels, start=1):
-        for outside, colour, symbol, name in groups:
-            some = joined[(joined["cell_type"] == panel) & ((joined["outside"] > 0.5) == outside)]
-            fig.add_scattergl(
-                **{"name": name, "legendgroup": name, "showlegend": k == 1, "mode": "markers"},
-                meta="compound",
-                x=some["on_score"],
-                y=some["p_healthy"],
-                marker={"color": colour, "symbol": symbol, "size": 6, "opacity": 0.7},
-                customdata=some[["compound", "dose"]],
-                hovertemplate="%{customdata[0]}, %{customdata[1]:g} µM: on-axis %{x:.2f}, "
-                "p %{y:.3f}<extra></extra>",
-                **{"row": 1, "col": k},
-            )
+    hover = "%{customdata[0]}, %{customdata[1]:g} µM: on-axis %{x:.2f}, p %{y:.3f}<extra></extra>"
+    fig = _compounds_in_panels(
+        joined, groups, "on_score", "p_healthy", ["dose"], hover, kind=go.Scattergl
+    )
     style(fig, title=title, subtitle=subtitle, x="on-axis score (0 healthy, 1 untreated disease)")
     fig.update_yaxes(title_text="probability of healthy", col=1)
     return stack_when_narrow(fig, 300)
+
+
+class Group(NamedTuple):
+    """Rows that share a mark."""
+
+    rows: pd.Series
+    colour: str
+    symbol: str
+    name: str
+    size: int
+
+
+def _compounds_in_panels(
+    table: pd.DataFrame,
+    groups: Sequence[Group],
+    x: str,
+    y: str,
+    told: list[str],
+    hover: str,
+    kind: type[go.Scatter] | type[go.Scattergl] = go.Scatter,
+) -> go.Figure:
+    """Draw a dot for each row, a panel for each cell type; `told` are columns for the hover."""
+    panels = list(pd.unique(table["cell_type"]))
+    fig = make_subplots(1, len(panels), subplot_titles=panels, shared_yaxes=True)
+    for k, panel in enumerate(panels, start=1):
+        for group in groups:
+            some = table[(table["cell_type"] == panel) & group.rows]
+            dots = kind(
+                name=group.name,
+                legendgroup=group.name,
+                showlegend=k == 1,
+                mode="markers",
+                meta="compound",
+                x=some[x],
+                y=some[y],
+                marker={
+                    **{"color": group.colour, "symbol": group.symbol},
+                    **{"size": group.size, "opacity": 0.8},
+                },
+                customdata=some[["compound", *told]],
+                hovertemplate=hover,
+            )
+            fig.add_trace(dots, row=1, col=k)
+    return fig

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from sklearn.mixture import GaussianMixture
 from sklearn.neighbors import NearestNeighbors
 
+from screenbook.blocks import group_sums
 from screenbook.errors import InputError
 
 FEWEST = 10
@@ -363,7 +364,6 @@ def _plate_means(
     points: np.ndarray, chosen: np.ndarray, plates: np.ndarray, n_plates: int
 ) -> np.ndarray:
     counts = np.bincount(plates[chosen], minlength=n_plates)
-    sums = np.zeros((n_plates, points.shape[1]))
-    np.add.at(sums, plates[chosen], points[chosen])
+    sums = group_sums(points[chosen], plates[chosen], n_plates)
     with np.errstate(invalid="ignore"):
         return sums / np.where(counts, counts, np.nan)[:, None]
