@@ -179,11 +179,12 @@ lab: $(READY) ## the notebooks in JupyterLab; .py files open as notebooks
 	@echo '{"@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"python": "Jupytext Notebook"}}, "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' > build/lab/labconfig/default_setting_overrides.json
 	@JUPYTER_CONFIG_PATH=$(CURDIR)/build/lab JUPYTER_PREFER_ENV_PATH=1 $(PY) -m jupyterlab $(LAB_OPTIONS) notebooks
 
+# Unordered: the browser tests, first by name, take longest, and must not start last.
 test: $(READY_TO_TEST) ## the whole check: lint, format, types, tests
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
 	  echo "The browser tests were skipped: they need Chromium (Debian: apt-get install chromium)"
 
