@@ -19,6 +19,8 @@ SCREENS = {
     "seed 1": {"seed": 1},
     "seed 2": {"seed": 2},
     "seed 3": {"seed": 3},
+    "seed 5": {"seed": 5},
+    "seed 6": {"seed": 6},
     "no rescuer": {
         "seed": 4,
         "n_rescuers": 0,
