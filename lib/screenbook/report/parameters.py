@@ -28,6 +28,9 @@ from screenbook.settings import load_settings, read_yaml, short
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 _WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 _ANNOTATION = re.compile(r"(?:(int|float|str|bool)|list\[(int|float|str)\])(?: \| (None))?")
+NUMBER = r"\d+[a-z]?"
+"""How notebooks are numbered: two may share a number and differ by a letter, 06a and 06b."""
+
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\[\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*\]")
 _CHOICES = re.compile(r"\{([^{}]+)\}")
@@ -126,7 +129,7 @@ def notebook_files() -> list[Path]:
 
 
 def find_notebook(name: str) -> Path:
-    """Find a notebook by its number (``04`` or ``4``), its name or its path.
+    """Find a notebook by its number (``04``, ``4`` or ``06a``), its name or its path.
 
     Raises
     ------
@@ -136,8 +139,8 @@ def find_notebook(name: str) -> Path:
     files = notebook_files()
     stem = Path(name).stem if name.endswith(".py") else name
     found = [file for file in files if file.stem == stem]
-    if not found and name.isdigit():
-        found = [file for file in files if int(_number(file)) == int(name)]
+    if not found and re.fullmatch(NUMBER, name):
+        found = [file for file in files if _number(file) == name.lstrip("0")]
     if len(found) != 1:
         problem = "no notebook" if not found else "more than one notebook"
         raise InputError(
@@ -148,8 +151,8 @@ def find_notebook(name: str) -> Path:
 
 
 def _number(file: Path) -> str:
-    match = re.match(r"\d+", file.stem)
-    return match.group() if match else ""
+    match = re.match(NUMBER, file.stem)
+    return match.group().lstrip("0") if match else ""
 
 
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
