@@ -1,0 +1,85 @@
+"""What a simulated image set is made of: every number that shapes it, with its unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from screenbook.errors import InputError, did_you_mean
+from screenbook.simulate.images.knobs import CELL_TYPES
+
+CHANNELS = ("DNA", "ER", "actin", "RNA", "mitochondria", "Golgi")
+"""What is stained, in the order of the channels (and of RxRx1)."""
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """Design and difficulty of a simulated image set.
+
+    Each experiment is one plate, and so one batch. A strength of 0 takes an effect away and
+    leaves all else as it was.
+
+    Attributes
+    ----------
+    seed : int
+        Everything random follows from it.
+    n_experiments : int
+        Named E01, E02, ...
+    cell_types : tuple of str
+        All of them on every plate, untreated.
+    treated_cell_type : str
+        The one that compounds are tried on.
+    n_control_fields : int
+        Untreated fields of each cell type on a plate.
+    n_treated_fields : int
+        Fields of each compound on a plate.
+    n_sites : int
+        Fields of a well; it divides the two numbers above.
+    size_px : int
+        Height and width of a field.
+    um_per_px : float
+        Pixel size. 1.3 is a 20x objective on a camera of 6.5 um pixels, binned 4 x 4.
+    treatment_strength : float
+        Factor on what compounds do.
+    well_spread : float
+        SD of biology knobs between like wells, on their logarithm or log odds.
+    cell_spread : float
+        SD of size, shape and stain between cells of a field, on their logarithm.
+    gain_strength : float
+        Factor on batch effects that an affine correction of each channel takes off: stain
+        and camera gain, offset.
+    batch_strength : float
+        Factor on batch effects that none takes off: blur, haze, bleed-through, response
+        curve, misalignment of channels, seeding density, shrinkage.
+    illumination : float
+        Factor on how much darker than the brightest point a field's corner is.
+    """
+
+    seed: int = 0
+    n_experiments: int = 20
+    cell_types: tuple[str, ...] = ("HUVEC", "RPE", "HEPG2", "U2OS")
+    treated_cell_type: str = "U2OS"
+    n_control_fields: int = 28
+    n_treated_fields: int = 8
+    n_sites: int = 2
+    size_px: int = 108
+    um_per_px: float = 1.3
+    treatment_strength: float = 1.0
+    well_spread: float = 0.08
+    cell_spread: float = 0.12
+    gain_strength: float = 1.0
+    batch_strength: float = 1.0
+    illumination: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in (*self.cell_types, self.treated_cell_type):
+            if name not in CELL_TYPES:
+                raise InputError(
+                    f"cell type {name!r} cannot be simulated: choose from "
+                    f"{', '.join(CELL_TYPES)}{did_you_mean(name, CELL_TYPES)}"
+                )
+        for name in ("n_control_fields", "n_treated_fields"):
+            if getattr(self, name) % self.n_sites:
+                raise InputError(
+                    f"{name} = {getattr(self, name)} is no multiple of n_sites = {self.n_sites}: "
+                    "every well has the same number of fields"
+                )
