@@ -107,12 +107,15 @@ class Step:
     rng : numpy.random.Generator
     draws : torch.Generator
         On the CPU, so that every device sees the same numbers.
+    recorded : bool
+        Whether its numbers go into the history: those that cost time need not be found if not.
     """
 
     number: int
     device: torch.device
     rng: np.random.Generator
     draws: torch.Generator
+    recorded: bool = True
 
 
 @dataclass
@@ -185,12 +188,14 @@ def train(
     first, clock = done, time.monotonic()
     with torch_threads(settings.threads), _repeatable(device):
         while done < settings.n_steps and not history.stopped:
-            numbers = _one_step(module, loss_of, optimiser, settings, done, device)
+            last = done + 1 == settings.n_steps
+            recorded = last or (done + 1) % settings.record_every == 0
+            step = _draw(settings, done, device, recorded)
+            numbers = _one_step(module, loss_of, optimiser, settings, step)
             if after_step is not None:
                 after_step(done)
             done += 1
-            last = done == settings.n_steps
-            if last or done % settings.record_every == 0:
+            if recorded:
                 row = {"step": done} | {name: float(v) for name, v in numbers.items()}
                 history.rows.append(row)
                 history.stopped = _why_stop(row, history.rows, stop_when)
@@ -261,24 +266,27 @@ def fixed_seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1, np.uint64)[0] >> 1)
 
 
+def _draw(settings: TrainSettings, number: int, device: torch.device, recorded: bool) -> Step:
+    """Seed everything random in one step by its number."""
+    seed = fixed_seed(settings.seed, number)
+    torch.manual_seed(seed)  # dropout and the like inside the module
+    draws = torch.Generator().manual_seed(seed)
+    return Step(number, device, np.random.default_rng(seed), draws, recorded)
+
+
 def _one_step(
     module: nn.Module,
     loss_of: LossOf,
     optimiser: torch.optim.Optimizer,
     settings: TrainSettings,
-    number: int,
-    device: torch.device,
+    step: Step,
 ) -> dict[str, Any]:
-    """Draw, forward, backward, step; the numbers to report."""
-    seed = fixed_seed(settings.seed, number)
-    torch.manual_seed(seed)  # dropout and the like inside the module
-    draws = torch.Generator().manual_seed(seed)
-    step = Step(number, device, np.random.default_rng(seed), draws)
-    rate = _learning_rate(number, settings)
+    """Forward, backward, step; the numbers to report."""
+    rate = _learning_rate(step.number, settings)
     for group in optimiser.param_groups:
         group["lr"] = rate
-    half = settings.mixed_precision and device.type == "cuda"
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=half):
+    half = settings.mixed_precision and step.device.type == "cuda"
+    with torch.autocast(step.device.type, dtype=torch.bfloat16, enabled=half):
         found = loss_of(step)
     loss, more = found if isinstance(found, tuple) else (found, {})
     optimiser.zero_grad(set_to_none=True)
