@@ -12,6 +12,16 @@ from screenbook.simulate.images.spec import CHANNELS, ImageSpec
 from screenbook.simulate.images.treatments import COMPOUNDS, MECHANISMS
 
 __all__ = [
-    *("CELL_TYPES", "CHANNELS", "COMPOUNDS", "Design", "ImageSpec", "KNOBS", "MECHANISMS"),
-    *("SimulatedImages", "design_images", "render_fields", "simulate_images", "truth_table"),
+    "CELL_TYPES",
+    "CHANNELS",
+    "COMPOUNDS",
+    "KNOBS",
+    "MECHANISMS",
+    "Design",
+    "ImageSpec",
+    "SimulatedImages",
+    "design_images",
+    "render_fields",
+    "simulate_images",
+    "truth_table",
 ]

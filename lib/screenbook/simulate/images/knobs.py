@@ -62,19 +62,19 @@ Biology = Mapping[str, float]
 CELL_TYPES: dict[str, dict[str, float]] = {
     # Endothelium: elongated, aligned, with stress fibres.
     "HUVEC": {
-        **{"density": 620, "clustering": 0.05, "alignment": 0.8},
-        **{"cell_radius": 24, "cell_aspect": 2.3, "cell_ruffle": 0.10},
+        **{"density": 760, "clustering": 0.05, "alignment": 0.88},
+        **{"cell_radius": 22, "cell_aspect": 3.2, "cell_ruffle": 0.08},
         **{"nucleus_radius": 7.4, "nucleus_aspect": 1.45, "nucleus_lobes": 0.03},
         **{"chromatin_contrast": 0.16, "chromatin_grain": 4.5},
         **{"nucleoli": 2.5, "nucleolus_radius": 1.4, "nucleolus_contrast": 1.5},
         **{"er_decay": 10, "er_texture": 0.25},
         **{"mito_grain": 5.0, "mito_decay": 14, "mito_fragments": 0.2},
         **{"actin_fibres": 1.5, "actin_cortex": 0.7},
-        **{"golgi_amount": 2.6, "golgi_dispersal": 0.10, "mitotic": 0.02, "multinucleate": 0.01},
+        **{"golgi_amount": 3.4, "golgi_dispersal": 0.10, "mitotic": 0.02, "multinucleate": 0.01},
     },
     # Pigment epithelium: a confluent cobblestone with actin belts.
     "RPE": {
-        **{"density": 1050, "clustering": 0.03, "alignment": 0.1},
+        **{"density": 1250, "clustering": 0.03, "alignment": 0.1},
         **{"cell_radius": 22, "cell_aspect": 1.12, "cell_ruffle": 0.04},
         **{"nucleus_radius": 7.0, "nucleus_aspect": 1.18, "nucleus_lobes": 0.02},
         **{"chromatin_contrast": 0.12, "chromatin_grain": 4.0},
@@ -82,7 +82,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"er_decay": 11, "er_texture": 0.2},
         **{"mito_grain": 4.0, "mito_decay": 16, "mito_fragments": 0.3},
         **{"actin_fibres": 0.35, "actin_cortex": 1.7},
-        **{"golgi_amount": 2.2, "golgi_dispersal": 0.15, "mitotic": 0.015, "multinucleate": 0.03},
+        **{"golgi_amount": 3.0, "golgi_dispersal": 0.15, "mitotic": 0.015, "multinucleate": 0.03},
     },
     # Hepatoma: small round cells in islands, crowded with organelles.
     "HEPG2": {
@@ -94,7 +94,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"er_decay": 9, "er_texture": 0.3},
         **{"mito_grain": 3.6, "mito_decay": 10, "mito_fragments": 0.5},
         **{"actin_fibres": 0.15, "actin_cortex": 1.4},
-        **{"golgi_amount": 1.8, "golgi_dispersal": 0.35, "mitotic": 0.04, "multinucleate": 0.06},
+        **{"golgi_amount": 2.6, "golgi_dispersal": 0.35, "mitotic": 0.04, "multinucleate": 0.06},
     },
     # Osteosarcoma: large, flat, spread apart.
     "U2OS": {
@@ -106,7 +106,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"er_decay": 12, "er_texture": 0.3},
         **{"mito_grain": 5.5, "mito_decay": 13, "mito_fragments": 0.25},
         **{"actin_fibres": 0.8, "actin_cortex": 0.8},
-        **{"golgi_amount": 2.4, "golgi_dispersal": 0.15, "mitotic": 0.04, "multinucleate": 0.03},
+        **{"golgi_amount": 3.2, "golgi_dispersal": 0.15, "mitotic": 0.04, "multinucleate": 0.03},
     },
 }
 """Untreated cells of the four types of RxRx1."""

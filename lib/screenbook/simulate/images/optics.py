@@ -13,7 +13,7 @@ from screenbook.simulate.images.spec import CHANNELS, ImageSpec
 BLEED = (("ER", "RNA"), ("RNA", "ER"), ("actin", "Golgi"), ("Golgi", "actin"))
 """Channels whose light leaks from the first into the second: neighbours in the spectrum."""
 
-EXPOSURE = 92.0
+EXPOSURE = 120.0
 """Grey level of a stain of brightness 1 where light and camera gain are 1."""
 
 
@@ -108,7 +108,7 @@ def draw_optics(spec: ImageSpec, rng: np.random.Generator) -> Optics:
         gamma=np.exp(much * (0.12 * common[1] + 0.08 * own[5])),
         illumination_depth=spec.illumination * (0.1 + 0.3 * uniform[2]),
         illumination_centre=corner,
-        photons=float(120 * np.exp(0.4 * much * common[2])),
+        photons=float(260 * np.exp(0.4 * much * common[2])),
         read_noise=2.0,
         density=float(np.exp(0.12 * much * common[3])),
         size=float(np.exp(0.05 * much * common[4])),

@@ -13,10 +13,11 @@ from scipy import fft
 
 from screenbook.simulate.images.cells import place_cells
 from screenbook.simulate.images.design import Design, design_images, field_stream
+from screenbook.simulate.images.field import lay_out_field
 from screenbook.simulate.images.knobs import KNOBS
 from screenbook.simulate.images.optics import Optics, photograph
 from screenbook.simulate.images.spec import CHANNELS, ImageSpec
-from screenbook.simulate.images.stains import lay_out_field, stain
+from screenbook.simulate.images.stains import stain
 
 MARGIN_UM = 8.0
 """Drawn around a field, so that what lies outside blurs into it."""

@@ -2,98 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
-
 import numpy as np
-from scipy import fft, ndimage
 
-from screenbook.simulate.images.cells import Cells, quadratic
+from screenbook.simulate.images.cells import Cells
+from screenbook.simulate.images.field import Field
 from screenbook.simulate.images.spec import CHANNELS
-
-
-@dataclass(frozen=True)
-class Field:
-    """What every pixel is part of; all maps (side, side) float32 unless stated.
-
-    Attributes
-    ----------
-    cells : Cells
-    um_per_px : float
-    y, x : ndarray
-        Position, um.
-    owner : ndarray of int
-        Cell.
-    cell : ndarray
-        1 within a cell, 0 without.
-    rim : ndarray
-        Light of a thin sheet along the outlines of cells.
-    nucleus : ndarray
-        1 within a nucleus, 0 without.
-    near : ndarray of int
-        Nearest nucleus.
-    rho : ndarray
-        Distance from its centre, over its radius.
-    away : ndarray
-        Distance from its border, um; 0 within.
-    """
-
-    cells: Cells
-    um_per_px: float
-    y: np.ndarray
-    x: np.ndarray
-    owner: np.ndarray
-    cell: np.ndarray
-    rim: np.ndarray
-    nucleus: np.ndarray
-    near: np.ndarray
-    rho: np.ndarray
-    away: np.ndarray
-
-    def of_cell(self, name: str) -> np.ndarray:
-        """A biology knob at every pixel."""
-        return self.cells.knobs[name].astype(np.float32)[self.owner]
-
-
-def lay_out_field(cells: Cells, side: int, um_per_px: float, rng: np.random.Generator) -> Field:
-    """Find out for every pixel of a canvas which cell and which nucleus it belongs to.
-
-    Parameters
-    ----------
-    cells : Cells
-    side : int
-        Of the canvas, px.
-    um_per_px : float
-    rng : Generator
-
-    Returns
-    -------
-    Field
-    """
-    at = ((np.arange(side) - (side - 1) / 2) * um_per_px).astype(np.float32)
-    y, x = (np.ascontiguousarray(a) for a in np.meshgrid(at, at, indexing="ij"))
-    bend = noise(side, um_per_px, (14.0, 14.0), rng)
-    wy, wx = y + 1.3 * bend[0], x + 1.3 * bend[1]
-    d2 = _measure(cells.centre, cells.axes, cells.angle, wy, wx)
-    owner = d2.argmin(0).reshape(side, side)
-    d = np.sqrt(np.maximum(np.take_along_axis(d2, owner.reshape(1, -1), 0)[0], 0))
-    d = d.reshape(side, side)
-    knobs = cells.knobs
-    bays = _bays(cells.centre, cells.angle, knobs["cell_ruffle"], owner, wy, wx, rng)
-    depth = (1 - d / bays) * knobs["cell_radius"].astype(np.float32)[owner]  # um within the outline
-    cell = sigmoid(depth / np.float32(0.9))
-    rim = _rim(owner, cell)
-
-    n2 = _measure(cells.nucleus_centre, cells.nucleus_axes, cells.nucleus_angle, y, x)
-    near = n2.argmin(0).reshape(side, side)
-    rho = np.sqrt(np.maximum(np.take_along_axis(n2, near.reshape(1, -1), 0)[0], 0))
-    lobes = knobs["nucleus_lobes"][cells.parent]
-    dents = _bays(cells.nucleus_centre, cells.nucleus_angle, lobes, near, y, x, rng)
-    rho = rho.reshape(side, side) / dents
-    radius = np.sqrt(cells.nucleus_axes.prod(1)).astype(np.float32)[near]
-    nucleus = sigmoid((1 - rho) * radius / np.float32(0.45))
-    away = np.maximum(rho - 1, 0) * radius
-    return Field(cells, um_per_px, y, x, owner, cell, rim, nucleus, near, rho, away)
+from screenbook.simulate.images.textures import noise
 
 
 def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
@@ -114,7 +28,7 @@ def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
     texture = noise(
         side,
         field.um_per_px,
-        (*knobs["chromatin_grain"], *knobs["mito_grain"], 4.0, 9.0, 3.2),
+        (*knobs["chromatin_grain"], *knobs["mito_grain"], 4.0, 18.0, 3.2),
         rng,
         same=((0, 1), (2, 3)),
     )
@@ -126,22 +40,25 @@ def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
     out = np.empty((len(CHANNELS), side, side), dtype=np.float32)
     thick = 1 + np.float32(0.9) * rounded
     cytoplasm = field.cell * (1 - np.float32(0.85) * field.nucleus) * thick
-    out[0] = _dna(field, chromatin, rng)
+    spots = _nucleoli(field, rng)
+    out[0] = _dna(field, chromatin, spots, rng)
     out[1] = _er(field, cytoplasm, net)
     out[2] = _actin(field, cytoplasm, slow, rng)
-    out[3] = _rna(field, cytoplasm, fine, rng)
+    out[3] = _rna(field, cytoplasm, fine, spots)
     out[4] = _mitochondria(field, cytoplasm, mito, slow)
     out[5] = _golgi(field, cytoplasm, fine, net, rng)
     return out
 
 
-def _dna(field: Field, chromatin: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _dna(
+    field: Field, chromatin: np.ndarray, spots: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
     cells = field.cells
     stain = np.exp(rng.normal(0, 0.12, len(cells.parent)))
     condensed = cells.mitotic[cells.parent]
     stain = (stain * np.where(condensed, 1.7, 1.0)).astype(np.float32)[field.near]
     contrast = field.of_cell("chromatin_contrast") * ~condensed[field.near]
-    tex = np.clip(1 + contrast * 1.4 * chromatin, 0.2, 2.5)
+    tex = np.clip(1 + contrast * 1.4 * chromatin, 0.2, 2.5) * (1 - np.float32(0.35) * spots)
     return field.nucleus * stain * tex + np.float32(0.03) * field.cell
 
 
@@ -157,14 +74,14 @@ def _actin(
     cells = field.cells
     n = len(cells.angle)
     turn = cells.angle + rng.normal(0, 0.15, n)
-    period = 6.0 * np.exp(rng.normal(0, 0.12, n))
+    period = 6.5 * np.exp(rng.normal(0, 0.12, n))
     across = (
         field.x * (-np.sin(turn) / period).astype(np.float32)[field.owner]
         + field.y * (np.cos(turn) / period).astype(np.float32)[field.owner]
     )
-    phase = across + rng.uniform(0, 1, n).astype(np.float32)[field.owner] + np.float32(0.22) * slow
+    phase = across + rng.uniform(0, 1, n).astype(np.float32)[field.owner] + np.float32(0.12) * slow
     wave = np.cos(np.float32(2 * np.pi) * phase)
-    bundle = np.maximum(wave, 0) ** 2 * np.clip(1 + np.float32(0.6) * slow, 0, 2)
+    bundle = np.maximum(wave, 0) ** 2 * np.clip(1 + np.float32(0.45) * slow, 0, 2)
     fibres = field.of_cell("actin_fibres") * ~cells.mitotic[field.owner]
     body = field.cell * (np.float32(0.18) + np.float32(0.75) * fibres * bundle)
     return (
@@ -173,10 +90,7 @@ def _actin(
     )
 
 
-def _rna(
-    field: Field, cytoplasm: np.ndarray, fine: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    spots = _nucleoli(field, rng)
+def _rna(field: Field, cytoplasm: np.ndarray, fine: np.ndarray, spots: np.ndarray) -> np.ndarray:
     fall = np.exp(-field.away / (np.float32(1.2) * field.of_cell("er_decay")))
     body = cytoplasm * (0.10 + 0.55 * fall) * np.clip(1 + np.float32(0.18) * fine, 0.3, 2)
     return body + field.nucleus * (0.28 + 0.6 * field.of_cell("nucleolus_contrast") * spots)
@@ -256,105 +170,3 @@ def _grain(cells: Cells, name: str) -> tuple[float, float]:
     there = {kind: value[acted == kind] for kind in (False, True)}
     either = {kind: float(v[0]) if len(v) else float(value[0]) for kind, v in there.items()}
     return either[False], either[True]
-
-
-def _measure(
-    centre: np.ndarray, axes: np.ndarray, angle: np.ndarray, y: np.ndarray, x: np.ndarray
-) -> np.ndarray:
-    """Squared elliptic distance of every pixel from every centre, (n, side * side)."""
-    y, x = y.ravel(), x.ravel()
-    terms = np.stack([y * y, x * y, x * x, y, x, np.ones_like(x)])
-    return quadratic(centre, axes, angle) @ terms
-
-
-def _bays(
-    centre: np.ndarray,
-    angle: np.ndarray,
-    depth: np.ndarray,
-    owner: np.ndarray,
-    y: np.ndarray,
-    x: np.ndarray,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Radius of an outline over that of its ellipse: waves of 2 to 5 periods around it."""
-    n = len(angle)
-    waves = rng.normal(size=(n, 4)) + 1j * rng.normal(size=(n, 4))
-    waves *= depth[:, None] / np.arange(1.0, 5.0) ** 0.5
-    waves = waves.astype(np.complex64)
-    dy = y - centre[:, 0].astype(np.float32)[owner]
-    dx = x - centre[:, 1].astype(np.float32)[owner]
-    turn = (dx + 1j * dy) / np.sqrt(dx**2 + dy**2 + np.float32(1e-3))
-    power, total = turn, 0
-    for k in range(4):
-        power = power * turn
-        total = total + (waves[:, k][owner] * power).real
-    return np.clip(1 + total, 0.6, 1.6)
-
-
-def _rim(owner: np.ndarray, cell: np.ndarray) -> np.ndarray:
-    """Free outlines of cells, and borders between those that touch."""
-    border = np.zeros(owner.shape, dtype=np.float32)
-    down = owner[1:] != owner[:-1]
-    right = owner[:, 1:] != owner[:, :-1]
-    border[1:] += down
-    border[:-1] += down
-    border[:, 1:] += right
-    border[:, :-1] += right
-    touching = ndimage.gaussian_filter(np.minimum(border, 1) * cell, 0.6)
-    return touching * np.float32(0.9) + np.float32(2.6) * cell * (1 - cell)
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function, of float32."""
-    return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
-
-
-def noise(
-    side: int,
-    um_per_px: float,
-    periods: tuple[float, ...],
-    rng: np.random.Generator,
-    same: tuple[tuple[int, int], ...] = (),
-) -> np.ndarray:
-    """Random textures of mean 0 and SD 1 with a given period each.
-
-    Parameters
-    ----------
-    side : int
-        Height and width, px.
-    um_per_px : float
-    periods : tuple of float
-        um.
-    rng : Generator
-    same : tuple of (int, int)
-        Pairs of textures made of the same waves, in step but for their period.
-
-    Returns
-    -------
-    ndarray of float32, shape (len(periods), side, side)
-    """
-    shape = (len(periods), side, side // 2 + 1)
-    waves = rng.standard_normal((*shape, 2), dtype=np.float32).view(np.complex64)[..., 0]
-    for first, second in same:
-        waves[second] = waves[first]
-    band = np.stack([_band(side, um_per_px, round(float(p), 3)) for p in periods])
-    return fft.irfft2(waves * band, s=(side, side), axes=(1, 2))
-
-
-@lru_cache(maxsize=4096)
-def _band(side: int, um_per_px: float, period: float) -> np.ndarray:
-    """Weights of the frequencies around one over a period, for noise of SD 1."""
-    fy = fft.fftfreq(side)[:, None] / um_per_px
-    fx = fft.rfftfreq(side)[None, :] / um_per_px
-    f = np.sqrt(fy**2 + fx**2)
-    width = 0.35 / period
-    band = np.exp(-((f - 1 / period) ** 2) / (2 * width**2))
-    band[0, 0] = 0
-    # Waves off the borders of the half spectrum stand for two.
-    twice = np.full(band.shape[1], 2.0)
-    twice[0] = 1
-    if side % 2 == 0:
-        twice[-1] = 1
-    # |wave|^2 is 2 on average; the inverse transform divides by side ** 2.
-    power = 2 * (band**2 * twice).sum() / side**4
-    return (band / np.sqrt(power)).astype(np.float32)
