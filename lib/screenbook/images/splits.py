@@ -149,7 +149,7 @@ def leaks(obs: pd.DataFrame, split: Split) -> pd.DataFrame:
     for level, columns in LEVELS.items():
         groups = obs.groupby(list(columns), observed=True, sort=True, dropna=False)
         unit, outside = groups.ngroup().to_numpy(), ~split.train
-        seen = (np.bincount(unit[split.train], minlength=len(groups)) > 0)[unit]
+        seen = (np.bincount(unit[split.train], minlength=unit.max() + 1) > 0)[unit]
         shared = np.unique(unit[outside & seen])
         first = np.flatnonzero(unit == shared[0])[0] if len(shared) else None
         rows.append(
