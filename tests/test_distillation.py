@@ -8,7 +8,7 @@ from screenbook.checkpoints import Checkpoints
 from screenbook.errors import InputError
 from screenbook.images.collapse import CollapseLimits
 from screenbook.images.distillation import Distillation, train_variant
-from screenbook.images.encoders import build_encoder, embed
+from screenbook.images.encoders import build_encoder, encode
 from screenbook.images.positives import FieldCodes
 from screenbook.images.training import Step, TrainSettings, train
 from screenbook.images.variants import (
@@ -65,9 +65,9 @@ def test_every_variant_trains_the_student_and_the_teacher_follows(name):
     assert trained.history.table.step.tolist() == [2, 4]
     assert np.isfinite(trained.history.table.to_numpy()).all()
     assert not trained.encoder.training
-    features = embed(trained.encoder, images, device="cpu")
+    features = encode(trained.encoder, images, device="cpu")
     assert features.shape == (36, 16)
-    assert not np.allclose(features, embed(start, images, device="cpu"))
+    assert not np.allclose(features, encode(start, images, device="cpu"))
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from screenbook.errors import InputError
-from screenbook.images.encoders import build_encoder, embed, sine_positions
+from screenbook.images.encoders import build_encoder, encode, sine_positions
 
 NAMES = ["cnn", "vit"]
 
@@ -69,10 +69,12 @@ def test_every_place_of_a_grid_has_its_own_code():
 def test_embedding_goes_block_by_block():
     encoder = build_encoder("cnn", 2)
     images = np.random.default_rng(0).normal(size=(7, 2, 16, 16)).astype(np.float32)
-    whole = embed(encoder, images, device="cpu")
+    whole = encode(encoder, images, device="cpu")
     assert whole.dtype == np.float32
     assert whole.shape == (7, 96)
-    np.testing.assert_allclose(embed(encoder, images, batch_size=3, device="cpu"), whole, atol=1e-5)
+    np.testing.assert_allclose(
+        encode(encoder, images, batch_size=3, device="cpu"), whole, atol=1e-5
+    )
 
 
 def test_unknown_encoders_are_refused():

@@ -191,7 +191,7 @@ def build_encoder(name: str, n_channels: int, seed: int = 0, **options: Any) -> 
         return ENCODERS[name](n_channels, **options)
 
 
-def embed(
+def encode(
     encoder: nn.Module,
     images: np.ndarray,
     *,
