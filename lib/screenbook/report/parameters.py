@@ -35,6 +35,8 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\[\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*\]")
 _CHOICES = re.compile(r"\{([^{}]+)\}")
 _GIVEN_BY_DRIVER = "run"
+_MADE_FROM = ("screen", "images")  # sections that data are made from
+_NOT_NOTEBOOKS = (*_MADE_FROM, "common")
 _LONGEST_NAME = 80  # of a variant: file systems allow 255 bytes, readers less
 
 
@@ -262,10 +264,10 @@ def given_parameters(
     """
     settings = load_settings(run)
     origin = short(params_file(run))
-    sections = {name: part for name, part in settings.items() if name not in ("screen", "common")}
+    sections = {name: part for name, part in settings.items() if name not in _NOT_NOTEBOOKS}
     for name in sections:
         if name not in notebooks:
-            known = ["screen", "common", *notebooks]
+            known = [*_NOT_NOTEBOOKS, *notebooks]
             raise InputError(
                 f"{origin}: section {name!r} belongs to no notebook{did_you_mean(name, known)}; "
                 f"it may hold {listing(known, 20)}"
@@ -286,16 +288,19 @@ def given_parameters(
 
 
 def write_settings(run: str) -> list[Path]:
-    """Check the file of a run, and write what it gives the screen and each notebook.
+    """Check the file of a run, and write what it gives the screen, images and each notebook.
 
     Returns
     -------
     list of Path
-        ``build/<run>/settings/screen.json`` and one file for each notebook. A file that would
-        not change is left alone, so that Make repeats what has other settings and no more.
+        ``build/<run>/settings/screen.json``, ``images.json`` and one file for each notebook. A
+        file that would not change is left alone, so that Make repeats what has other settings
+        and no more.
     """
     takes = {file.stem: read_parameters(file) for file in notebook_files()}
-    parts = {"screen": load_settings(run).get("screen", {}), **given_parameters(run, takes)}
+    settings = load_settings(run)
+    parts = {name: settings.get(name, {}) for name in _MADE_FROM}
+    parts |= given_parameters(run, takes)
     paths = []
     for name, values in parts.items():
         path = build_dir(run) / "settings" / f"{name}.json"
