@@ -10,7 +10,7 @@ import pandas as pd
 
 from screenbook.simulate.images.knobs import CELL_TYPES, KNOBS, shifted
 from screenbook.simulate.images.optics import Optics, draw_optics
-from screenbook.simulate.images.spec import ImageSpec
+from screenbook.simulate.images.spec import CHANNELS, ImageSpec
 from screenbook.simulate.images.treatments import COMPOUNDS
 
 N_ROWS, N_COLUMNS = 16, 24
@@ -43,8 +43,8 @@ class Design:
         with an empty compound and moa).
     biology : DataFrame
         Same index; ``identity`` (of the random stream), ``responders`` (share of cells that a
-        compound acts on), every knob of cells it does not act on (``base_``) and of those it
-        does (``treated_``).
+        compound acts on), ``stain_`` (uptake by channel), every knob of cells it does not act on
+        (``base_``) and of those it does (``treated_``).
     optics : dict of str to Optics
         Of each batch.
     """
@@ -124,6 +124,7 @@ def _well_knobs(spec: ImageSpec, identity: str, cell_type: str, index: int) -> d
     """Knobs of a well, around those of its cell type and compound."""
     rng = stream(spec, _WELL, identity)
     spread = dict(zip(KNOBS, rng.normal(0, spec.well_spread, len(KNOBS)), strict=True))
+    stain = np.exp(rng.normal(0, spec.stain_spread, len(CHANNELS)))
     base = shifted(CELL_TYPES[cell_type], spread)
     treated, responders = base, 0.0
     if index >= 0:
@@ -132,6 +133,7 @@ def _well_knobs(spec: ImageSpec, identity: str, cell_type: str, index: int) -> d
         responders = compound.responders
     return {
         "responders": responders,
+        **{f"stain_{name}": float(s) for name, s in zip(CHANNELS, stain, strict=True)},
         **{f"base_{name}": value for name, value in base.items()},
         **{f"treated_{name}": value for name, value in treated.items()},
     }

@@ -50,7 +50,7 @@ class Field:
     away: np.ndarray
 
     def of_cell(self, name: str) -> np.ndarray:
-        """A biology knob at every pixel."""
+        """Look up a biology knob at every pixel."""
         return self.cells.knobs[name].astype(np.float32)[self.owner]
 
 

@@ -98,7 +98,7 @@ def draw_optics(spec: ImageSpec, rng: np.random.Generator) -> Optics:
     uniform = rng.uniform(size=(4, c))
     corner = rng.uniform(-0.45, 0.45, size=2)
     return Optics(
-        gain=np.exp(0.25 * spec.gain_strength * own[0]),
+        gain=np.exp(0.35 * spec.gain_strength * own[0]),
         offset=6 + 4 * spec.gain_strength * uniform[0],
         psf_um=1.1 * np.exp(much * (0.22 * common[0] + 0.16 * own[1])),
         haze=0.10 + much * 0.30 * (uniform[1] - 0.33),

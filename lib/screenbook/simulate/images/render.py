@@ -37,8 +37,9 @@ class SimulatedImages:
     channels : tuple of str
     truth : DataFrame
         One row a field, index as in `obs`: every biology knob as the well's cells have it on
-        average (``biology_``), ``responders``, every number of the batch (``batch_``), and the
-        cells drawn (``n_cells``, ``n_mitotic``, ``n_multinucleate``, ``n_affected``).
+        average (``biology_``), ``responders``, the stain that wells took up (``well_``), every
+        number of the batch (``batch_``), and the cells drawn (``n_cells``, ``n_mitotic``,
+        ``n_multinucleate``, ``n_affected``).
     """
 
     pixels: np.ndarray
@@ -162,10 +163,12 @@ def draw_field(
         extent_um=side * spec.um_per_px,
         cell_spread=spec.cell_spread,
         size=optics.size,
-        density=optics.density,
+        density=optics.density * np.exp(place.normal(0, spec.density_spread)),
         rng=place,
     )
     light = stain(lay_out_field(cells, side, spec.um_per_px, paint), paint)
+    uptake = [record[f"stain_{name}"] for name in CHANNELS]
+    light *= np.array(uptake, dtype=np.float32)[:, None, None]
     inside = (np.abs(cells.centre) < spec.size_px * spec.um_per_px / 2).all(1)
     nuclei = np.bincount(cells.parent, minlength=len(inside))
     counts = (
@@ -186,6 +189,9 @@ def truth_table(design: Design, counts: pd.DataFrame) -> pd.DataFrame:
         + share * (biology[f"treated_{k}"] - biology[f"base_{k}"])
         for k in KNOBS
     }
+    stains = biology[[f"stain_{name}" for name in CHANNELS]].add_prefix("well_")
     batch = pd.DataFrame({name: o.table() for name, o in design.optics.items()}).T
     batch = batch.loc[design.obs.loc[counts.index, "batch"]].set_axis(counts.index)
-    return pd.concat([pd.DataFrame(knobs), share.rename("responders"), batch, counts], axis=1)
+    return pd.concat(
+        [pd.DataFrame(knobs), share.rename("responders"), stains, batch, counts], axis=1
+    )

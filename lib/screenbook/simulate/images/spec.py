@@ -42,6 +42,10 @@ class ImageSpec:
         Factor on what compounds do.
     well_spread : float
         SD of biology knobs between like wells, on their logarithm or log odds.
+    stain_spread : float
+        SD of the stain that wells take up, of each channel, on its logarithm.
+    density_spread : float
+        SD of the number of cells between fields of a well, on its logarithm.
     cell_spread : float
         SD of size, shape and stain between cells of a field, on their logarithm.
     gain_strength : float
@@ -65,6 +69,8 @@ class ImageSpec:
     um_per_px: float = 1.3
     treatment_strength: float = 1.0
     well_spread: float = 0.08
+    stain_spread: float = 0.15
+    density_spread: float = 0.2
     cell_spread: float = 0.12
     gain_strength: float = 1.0
     batch_strength: float = 1.0

@@ -39,6 +39,7 @@ def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
     rounded = cells.mitotic.astype(np.float32)[field.owner]
     out = np.empty((len(CHANNELS), side, side), dtype=np.float32)
     thick = 1 + np.float32(0.9) * rounded
+    thick = thick * field.of_cell("thickness")
     cytoplasm = field.cell * (1 - np.float32(0.85) * field.nucleus) * thick
     spots = _nucleoli(field, rng)
     out[0] = _dna(field, chromatin, spots, rng)
@@ -165,7 +166,7 @@ def _golgi(
 
 
 def _grain(cells: Cells, name: str) -> tuple[float, float]:
-    """A knob of untreated and of treated cells; where one kind is missing, the other's."""
+    """Look up a knob of untreated and of treated cells; of a missing kind, the other's."""
     value, acted = cells.knobs[name], cells.treated
     there = {kind: value[acted == kind] for kind in (False, True)}
     either = {kind: float(v[0]) if len(v) else float(value[0]) for kind, v in there.items()}
