@@ -152,7 +152,7 @@ def _nuclei(
     at = middle[parent] + off[:, None] * np.stack([np.sin(around), np.cos(around)], 1)
     smaller = np.where(several, 0.78, 1.0)
     axes = np.stack([radius * stretch * smaller, radius / stretch * smaller], 1)
-    plate = np.stack([radius * 0.85, radius * np.where(anaphase, 0.20, 0.30)], 1)
+    plate = np.stack([radius * 0.75, radius * np.where(anaphase, 0.26, 0.36)], 1)
     axes = np.where(mitotic[:, None], plate, axes)[parent]
     facing = np.where(mitotic, turn + np.pi / 2, turn)[parent]
     facing = facing + np.where(several[parent], rng.normal(0, 0.6, len(parent)), 0.0)

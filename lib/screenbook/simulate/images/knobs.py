@@ -70,7 +70,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"nucleoli": 2.5, "nucleolus_radius": 1.4, "nucleolus_contrast": 1.5},
         **{"er_decay": 10, "er_texture": 0.25},
         **{"mito_grain": 5.0, "mito_decay": 14, "mito_fragments": 0.2},
-        **{"actin_fibres": 1.3, "actin_cortex": 0.65},
+        **{"actin_fibres": 1.15, "actin_cortex": 0.65},
         **{"golgi_amount": 3.4, "golgi_dispersal": 0.10, "mitotic": 0.02, "multinucleate": 0.01},
     },
     # Pigment epithelium: a confluent cobblestone with actin belts.
@@ -82,7 +82,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"nucleoli": 2.0, "nucleolus_radius": 1.5, "nucleolus_contrast": 1.4},
         **{"er_decay": 11, "er_texture": 0.2},
         **{"mito_grain": 4.0, "mito_decay": 16, "mito_fragments": 0.3},
-        **{"actin_fibres": 0.35, "actin_cortex": 1.4},
+        **{"actin_fibres": 0.22, "actin_cortex": 1.4},
         **{"golgi_amount": 3.0, "golgi_dispersal": 0.15, "mitotic": 0.015, "multinucleate": 0.03},
     },
     # Hepatoma: small round cells in islands, crowded with organelles.
@@ -106,7 +106,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"nucleoli": 3.2, "nucleolus_radius": 1.6, "nucleolus_contrast": 1.6},
         **{"er_decay": 12, "er_texture": 0.3},
         **{"mito_grain": 5.5, "mito_decay": 13, "mito_fragments": 0.25},
-        **{"actin_fibres": 0.8, "actin_cortex": 0.8},
+        **{"actin_fibres": 0.65, "actin_cortex": 0.8},
         **{"golgi_amount": 3.2, "golgi_dispersal": 0.15, "mitotic": 0.04, "multinucleate": 0.03},
     },
 }

@@ -13,7 +13,7 @@ from screenbook.simulate.images.spec import CHANNELS, ImageSpec
 BLEED = (("ER", "RNA"), ("RNA", "ER"), ("actin", "Golgi"), ("Golgi", "actin"))
 """Channels whose light leaks from the first into the second: neighbours in the spectrum."""
 
-EXPOSURE = 120.0
+EXPOSURE = 100.0
 """Grey level of a stain of brightness 1 where light and camera gain are 1."""
 
 

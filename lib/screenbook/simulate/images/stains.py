@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import fft
 
 from screenbook.simulate.images.cells import Cells
 from screenbook.simulate.images.field import Field
 from screenbook.simulate.images.spec import CHANNELS
 from screenbook.simulate.images.textures import noise
+
+BUNDLE_PERIOD, BUNDLE_STEP = 6.0, 0.25
+"""um: mean spacing of stress fibres, and how finely they are drawn."""
 
 
 def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
@@ -75,20 +79,32 @@ def _actin(
     cells = field.cells
     n = len(cells.angle)
     turn = cells.angle + rng.normal(0, 0.15, n)
-    period = 6.5 * np.exp(rng.normal(0, 0.12, n))
     across = (
-        field.x * (-np.sin(turn) / period).astype(np.float32)[field.owner]
-        + field.y * (np.cos(turn) / period).astype(np.float32)[field.owner]
+        field.x * (-np.sin(turn)).astype(np.float32)[field.owner]
+        + field.y * np.cos(turn).astype(np.float32)[field.owner]
+        + np.float32(0.8) * slow
     )
-    phase = across + rng.uniform(0, 1, n).astype(np.float32)[field.owner] + np.float32(0.12) * slow
-    wave = np.cos(np.float32(2 * np.pi) * phase)
-    bundle = np.maximum(wave, 0) ** 2 * np.clip(1 + np.float32(0.45) * slow, 0, 2)
+    # Bundles of all strengths at uneven spacing; each cell shows another stretch of the line.
+    line, step = _bundles(rng), np.float32(1 / BUNDLE_STEP)
+    start = rng.uniform(0, len(line), n).astype(np.float32)[field.owner]
+    bundle = line[(across * step + start).astype(np.int32) % len(line)]
+    bundle = bundle * np.clip(1 + np.float32(0.45) * slow, 0, 2)
     fibres = field.of_cell("actin_fibres") * ~cells.mitotic[field.owner]
     body = field.cell * (np.float32(0.18) + np.float32(0.75) * fibres * bundle)
     return (
         body * (1 - np.float32(0.25) * field.nucleus)
         + np.float32(0.9) * field.of_cell("actin_cortex") * field.rim
     )
+
+
+def _bundles(rng: np.random.Generator) -> np.ndarray:
+    """Brightness of stress fibres along a line across them, every `BUNDLE_STEP` um."""
+    n, period = 2048, BUNDLE_PERIOD / BUNDLE_STEP
+    f = fft.rfftfreq(n)
+    band = np.exp(-((f * period - 1) ** 2) / (2 * 0.4**2))
+    waves = rng.normal(size=(2, len(f)))
+    wave = fft.irfft((waves[0] + 1j * waves[1]) * band)
+    return np.maximum(wave / wave.std(), 0).astype(np.float32) ** np.float32(1.4)
 
 
 def _rna(field: Field, cytoplasm: np.ndarray, fine: np.ndarray, spots: np.ndarray) -> np.ndarray:
