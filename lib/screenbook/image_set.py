@@ -239,11 +239,18 @@ def validate(images: ImageSet, origin: str = "images") -> ImageSet:
     names = list(images.channels)
     if any(not name for name in names) or len(set(names)) < len(names):
         raise InputError(f"{origin}: channels {names} need names, each its own; rename one")
-    _check_obs(obs, origin)
+    check_fields(obs, origin)
     return images
 
 
-def _check_obs(obs: pd.DataFrame, origin: str) -> None:
+def check_fields(obs: pd.DataFrame, origin: str) -> None:
+    """Refuse metadata of fields in which a column is missing, blank or wrong, or an id repeated.
+
+    Raises
+    ------
+    InputError
+        One line with `origin`, column, row and the mend.
+    """
     for column in COLUMNS:
         if column not in obs:
             raise InputError(

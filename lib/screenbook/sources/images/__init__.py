@@ -25,8 +25,8 @@ from screenbook.sources.files import sha256
 SOURCES = ("simulated", "rxrx1", "load_data", "folder")
 """Values of ``source:``; each is a module here with ``write(section, where, folder)``."""
 
-_MAKERS = ("sources/images/*.py", "simulate/images/*.py", "image_set.py")
-"""Code that decides what an image set holds: when it changes, sets are made anew."""
+_MAKERS = {"simulated": ("simulate/images/*.py", "sources/images/simulated.py")}
+"""Code that decides what an image set holds, by source; of files it is this package's."""
 
 
 def has_images(run: str) -> bool:
@@ -127,7 +127,7 @@ def _digest(section: Mapping[str, Any]) -> str:
     """Digest of what decides how images are made: their section, and the code that makes them."""
     digest = hashlib.sha256(json.dumps(section, sort_keys=True, default=str).encode())
     package = Path(__file__).parents[2]
-    for pattern in _MAKERS:
+    for pattern in (*_MAKERS.get(section["source"], ("sources/images/*.py",)), "image_set.py"):
         for file in sorted(package.glob(pattern)):
             digest.update(file.read_bytes())
     return digest.hexdigest()

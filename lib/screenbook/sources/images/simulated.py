@@ -39,7 +39,7 @@ def write(section: Mapping[str, Any], where: str, folder: Path) -> list[Path]:
 
     def tell(done: int, total: int) -> None:
         if not bar:
-            bar.append(Progress(total, "rendering fields", unit="field"))
+            bar.append(Progress(total, "rendering fields", unit="field", lines=total > 1000))
         bar[0].at(done)
 
     made = simulate_images(spec, jobs=max(1, cores() // side_by_side()), tell=tell)
