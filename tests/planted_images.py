@@ -1,11 +1,31 @@
 """Small fields and results of image notebooks, for the tests of their figures."""
 
+import base64
+import io
+
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 CHANNELS = ("DNA", "ER", "actin", "RNA", "mitochondria", "Golgi")
 CELL_TYPES = ("HUVEC", "RPE", "HEPG2", "U2OS")
 HOSTILE = "<img src=x onerror=window.hacked=1>"
+
+
+def picture_of(uri):
+    """Read a picture that is its own address."""
+    assert uri.startswith("data:image/png;base64,")
+    return np.array(Image.open(io.BytesIO(base64.b64decode(uri.partition(",")[2]))))
+
+
+def legend(fig):
+    """Names of a figure's legend."""
+    return [trace.name for trace in fig.data if trace.showlegend is not False and trace.name]
+
+
+def named(fig, name):
+    """Traces of that name."""
+    return [trace for trace in fig.data if trace.name == name]
 
 
 def fields(n=8, size=48, seed=0):
@@ -123,10 +143,10 @@ def histories(seeds=(0, 1)):
 
 
 def scores(seed=0):
-    """Eight variants: treatment accuracy, batch told, kBET, all with SD over seeds."""
+    """Eight variants, as they are and standardised: accuracy, batch told, kBET, SD over seeds."""
     names = [*VARIANTS, "untrained", "pixel statistics"]
     at = {
-        "accuracy": [0.52, 0.5, 0.69, 0.63, 0.6, 0.78, 0.48, 0.39],
+        "knn": [0.52, 0.5, 0.69, 0.63, 0.6, 0.78, 0.48, 0.39],
         "batch_id": [0.57, 0.6, 0.22, 0.28, 0.22, 0.32, 0.73, 0.58],
         "kbet": [0.03, 0.02, 0.43, 0.35, 0.34, 0.32, 0.0, 0.0],
     }
@@ -135,7 +155,21 @@ def scores(seed=0):
     for column in at:
         table[f"{column}_sd"] = rng.uniform(0.01, 0.04, len(table))
     table.loc[7, [f"{column}_sd" for column in at]] = np.nan  # nothing random in it
-    return table
+    table = table.assign(knn_chance=1 / 13, batch_id_chance=1 / 16, standardised="none")
+    after = table.assign(standardised="plate", knn=(table["knn"] + 0.1).clip(upper=0.95))
+    table = pd.concat([table, after], ignore_index=True)
+    return table.assign(knn_low=table["knn"] - 0.04, knn_high=table["knn"] + 0.05)
+
+
+def long_scores():
+    """Scores of three seeds each, long."""
+    wide = scores()
+    parts = []
+    for seed, shift in enumerate((-0.01, 0.0, 0.01)):
+        for measure in ("knn", "batch_id", "kbet"):
+            part = wide[["variant", "standardised"]].assign(training_seed=seed, measure=measure)
+            parts.append(part.assign(value=wide[measure] + shift))
+    return pd.concat(parts, ignore_index=True)
 
 
 def ablated():
@@ -147,9 +181,9 @@ def ablated():
     return pd.DataFrame(
         {
             "variant": names,
-            "cross_batch": [name.startswith(("DINO-CB", "CDCL")) for name in names],
-            "accuracy": [0.52, 0.5, 0.45, 0.69, 0.68, 0.6, 0.6],
-            "accuracy_sd": 0.03,
+            "knn": [0.52, 0.5, 0.45, 0.69, 0.68, 0.6, 0.6],
+            "knn_sd": 0.03,
+            "knn_chance": 1 / 13,
             "kbet": [0.03, 0.1, 0.03, 0.43, 0.38, 0.4, 0.34],
             "kbet_sd": 0.05,
         }
@@ -185,7 +219,7 @@ def clustering():
     whole = 0.5 + 0.15 * (1 - np.exp(-epoch / 3))
     return pd.DataFrame(
         {
-            **{"epoch": epoch, "accuracy": whole, "batch_accuracy": whole + 0.13},
+            **{"step": epoch, "accuracy": whole, "batch_accuracy": whole + 0.13},
             **{"nmi": whole - 0.2, "ari": whole - 0.25},
         }
     )

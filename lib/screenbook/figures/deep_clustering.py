@@ -26,7 +26,7 @@ def clustering_curves(
     chance: Mapping[str, float] | None = None,
     title: str,
     subtitle: str = "",
-    x: str = "epoch",
+    x: str = "step",
 ) -> go.Figure:
     """Show measures of a clustering over its training, and what chance gives each.
 
@@ -36,8 +36,9 @@ def clustering_curves(
     Parameters
     ----------
     history : DataFrame
-        The column `x`, and any of ``accuracy`` (all fields together), ``batch_accuracy`` (mean
-        of mini-batches, each matched by itself), ``nmi`` and ``ari``.
+        Of :func:`screenbook.images.cluster_agreement.agreement_history`: the column `x`, and any
+        of ``accuracy`` (all fields together), ``batch_accuracy`` (mean of mini-batches, each
+        matched by itself), ``nmi`` and ``ari``.
     chance : mapping of str to float, optional
         Level of random clusters, for some of these columns.
     title, subtitle : str

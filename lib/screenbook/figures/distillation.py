@@ -156,10 +156,10 @@ def _draw_limit(fig: go.Figure, histories: Any, level: float, panel: int) -> Non
 def accuracy_against_batches(
     table: pd.DataFrame,
     *,
-    accuracy: str = "accuracy",
+    accuracy: str = "knn",
     against: Mapping[str, str] = AGAINST,
-    chance: Mapping[str, float] | None = None,
     runs: pd.DataFrame | None = None,
+    standardised: str = "none",
     title: str,
     subtitle: str = "",
     y: str = "treatment accuracy, held-out experiments",
@@ -169,16 +169,19 @@ def accuracy_against_batches(
     Parameters
     ----------
     table : DataFrame
-        One row for each variant: ``variant``, the column `accuracy` and those of `against`: means
-        over seeds, 0 to 1. Of each, ``<column>_sd`` is the SD over seeds where there is one.
+        Of :func:`screenbook.images.embedding_scores.variant_table`: ``variant``, the column
+        `accuracy` and those of `against` (means over seeds), and optionally for each
+        ``<column>_sd`` (bars) and ``<column>_chance``; rows of which ``standardised`` is another
+        are left out.
     accuracy : str
         Column of the vertical axis.
     against : mapping of str to str
         Columns of the horizontal axes, a panel each, and their titles.
-    chance : mapping of str to float, optional
-        Levels of chance of any of these columns.
     runs : DataFrame, optional
-        The same columns with a row for each variant and seed: small points.
+        Of :func:`screenbook.images.embedding_scores.score_table`: small points, one for each
+        training seed.
+    standardised : str
+        Which rows of both tables.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     y : str
@@ -190,28 +193,27 @@ def accuracy_against_batches(
         If a column is missing.
     """
     require(table, ["variant", accuracy, *against], "accuracy_against_batches()")
+    table = _only(table, standardised)
     table = table[table[accuracy].notna()].reset_index(drop=True)
     if table.empty:
         return nothing_to_draw(title, subtitle, _NONE)
+    seeds = None if runs is None else _by_seed(_only(runs, standardised))
     fig = go.Figure()
-    up = _range(table, accuracy, chance, runs)
-    across = [-0.04, 1.04]
+    chance = {c: _first(table, f"{c}_chance") for c in (accuracy, *against)}
+    up, across = _range(table, accuracy, chance[accuracy], seeds), [-0.04, 1.04]
     marks = variant_marks(table["variant"])
-    best, shown = [], []
+    shown = []
     for i, column in enumerate(against):
-        if runs is not None:
-            fig.add_trace(_run_points(runs, column, accuracy, i, marks))
+        if seeds is not None and {column, accuracy} <= set(seeds):
+            fig.add_trace(_run_points(seeds, column, accuracy, i, marks))
         for row in table.to_dict("records"):
             if pd.notna(row[column]):
                 fig.add_trace(_variant_point(row, column, accuracy, i, marks, i == 0))
-        _draw_chance(fig, chance or {}, column, accuracy, i, across, up)
+        _draw_chance(fig, chance[column], chance[accuracy], i, across, up)
         places = table.rename(columns={"variant": "compound", column: "x", accuracy: "y"})
-        places = places.dropna(subset=["x"])[["compound", "x", "y"]]
-        best.append(places)
-        shown.append(places)
-    n = len(against)
-    layout = Layout(min(2, n), 400, 330, gap=0.06, legend=2, narrow_legend=5)
-    print_names(fig, best, shown, layout, across, up)
+        shown.append(places.dropna(subset=["x"])[["compound", "x", "y"]])
+    layout = Layout(min(2, len(against)), 400, 330, gap=0.06, legend=2, narrow_legend=5)
+    print_names(fig, shown, shown, layout, across, up)
     arrange(
         fig, list(against.values()), layout, title=title, subtitle=subtitle,
         x="share (0 to 1)", y=y, x_axis={"range": across, "nticks": 6},
@@ -220,17 +222,32 @@ def accuracy_against_batches(
     return fig
 
 
+def _only(table: pd.DataFrame, standardised: str) -> pd.DataFrame:
+    if "standardised" not in table:
+        return table
+    return table[table["standardised"] == standardised]
+
+
+def _by_seed(runs: pd.DataFrame) -> pd.DataFrame:
+    """Lay the measures of every training side by side."""
+    keys = ["variant", "training_seed"]
+    require(runs, [*keys, "measure", "value"], "accuracy_against_batches(), runs")
+    wide = runs.pivot_table("value", keys, "measure", aggfunc="first")
+    return wide.reset_index()
+
+
+def _first(table: pd.DataFrame, column: str) -> float:
+    known = table[column].dropna() if column in table else pd.Series(dtype=float)
+    return float(known.iloc[0]) if len(known) else np.nan
+
+
 def _range(
-    table: pd.DataFrame,
-    accuracy: str,
-    chance: Mapping[str, float] | None,
-    runs: pd.DataFrame | None,
+    table: pd.DataFrame, accuracy: str, chance: float, seeds: pd.DataFrame | None
 ) -> list[float]:
     sd = table.get(f"{accuracy}_sd", pd.Series(0.0, index=table.index)).fillna(0)
-    values = [*(table[accuracy] - sd), *(table[accuracy] + sd)]
-    values += [] if runs is None else list(runs[accuracy].dropna())
-    values += [chance[accuracy]] if chance and accuracy in chance else []
-    low, high = min(values), max(values)
+    values = [*(table[accuracy] - sd), *(table[accuracy] + sd), chance]
+    values += [] if seeds is None or accuracy not in seeds else list(seeds[accuracy])
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
     room = 0.09 * (high - low or 1)
     return [low - room, high + room]
 
@@ -280,19 +297,18 @@ def _run_points(
 
 def _draw_chance(
     fig: go.Figure,
-    chance: Mapping[str, float],
-    column: str,
-    accuracy: str,
+    across_at: float,
+    up_at: float,
     panel: int,
     across: Sequence[float],
     up: Sequence[float],
 ) -> None:
     x: list[float | None] = []
     y: list[float | None] = []
-    if column in chance:
-        x, y = [chance[column], chance[column], None], [*up, None]
-    if accuracy in chance:
-        x, y = [*x, *across], [*y, chance[accuracy], chance[accuracy]]
+    if np.isfinite(across_at):
+        x, y = [across_at, across_at, None], [*up, None]
+    if np.isfinite(up_at):
+        x, y = [*x, *across], [*y, up_at, up_at]
     if x:
         fig.add_scatter(
             **axes_of(panel), x=x, y=y, mode="lines", name="chance",

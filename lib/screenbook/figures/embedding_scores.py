@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 import pandas as pd
@@ -12,39 +12,43 @@ from screenbook.errors import InputError
 from screenbook.figures.heat_tables import SEPARATOR, heat_tables
 from screenbook.figures.interval_rows import Axis, interval_rows
 from screenbook.figures.palette import BLUE, GREY, SKY
-from screenbook.figures.small_multiples import require
+from screenbook.figures.small_multiples import as_text, require
 
 _WITHIN, _ACROSS = "views of one field", "views of two batches"
 
 
-def standardisation_gain(table: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
-    """Show accuracy before and after every plate is put on the scale of its controls.
+def standardisation_gain(
+    table: pd.DataFrame, measures: Mapping[str, str], *, title: str, subtitle: str = ""
+) -> go.Figure:
+    """Show scores before and after every plate is put on the scale of its controls.
 
     Parameters
     ----------
     table : DataFrame
-        ``variant before after``, and optionally ``before_sd after_sd`` (over seeds), ``chance``
-        and ``panel`` (the measure).
+        Of :func:`screenbook.images.embedding_scores.variant_table`: ``variant``, ``standardised``
+        (``"none"`` or ``"plate"``), the columns of `measures`, and optionally ``<measure>_low``
+        and ``<measure>_high`` (95 % interval over held-out experiments) and
+        ``<measure>_chance``.
+    measures : mapping of str to str
+        Columns, a panel each, and the titles of the panels.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
 
     Raises
     ------
     InputError
-        If a column is missing.
+        If a column is missing, or no measure is given.
     """
-    require(table, ["variant", "before", "after"], "standardisation_gain()")
-    kept = [column for column in ("chance", "panel") if column in table]
-    parts = []
-    for column, series in (("before", "as embedded"), ("after", "plates standardised")):
-        sd = table.get(f"{column}_sd", pd.Series(np.nan, index=table.index))
-        parts.append(
-            table[["variant", *kept]].rename(columns={"variant": "row"}).assign(
-                value=table[column], low=table[column] - sd, high=table[column] + sd, series=series
-            )
-        )  # fmt: skip
+    _require_measures(table, ["variant", "standardised"], measures, "standardisation_gain()")
+    names = {"none": "as embedded", "plate": "plates standardised"}
+    parts = [
+        _part(table, column, text, f"{column}_low", f"{column}_high").assign(
+            series=table["standardised"].map(names)
+        )
+        for column, text in measures.items()
+    ]
     return interval_rows(
-        pd.concat(parts, ignore_index=True), Axis("accuracy (0 to 1)"), title=title,
+        pd.concat(parts, ignore_index=True), Axis("share (0 to 1)"), title=title,
         subtitle=subtitle, join=True,
         marks={"as embedded": (GREY, "circle-open"), "plates standardised": (BLUE, "circle")},
     )  # fmt: skip
@@ -54,7 +58,7 @@ def ablation(
     table: pd.DataFrame,
     measures: Mapping[str, str],
     *,
-    chance: Mapping[str, float] | None = None,
+    cross_batch: Collection[str] = (),
     title: str,
     subtitle: str = "",
 ) -> go.Figure:
@@ -63,12 +67,13 @@ def ablation(
     Parameters
     ----------
     table : DataFrame
+        Of :func:`screenbook.images.embedding_scores.variant_table`, one kind of ``standardised``:
         ``variant`` (which ingredients, in words), the columns of `measures`, and optionally
-        ``<measure>_sd`` (over seeds) and ``cross_batch`` (bool: positives of another batch).
+        ``<measure>_sd`` (over seeds) and ``<measure>_chance``.
     measures : mapping of str to str
-        Columns, a panel each, and the titles of their axes.
-    chance : mapping of str to float, optional
-        Level of chance of a measure.
+        Columns, a panel each, and the titles of the panels.
+    cross_batch : collection of str
+        Variants whose positives are of another batch; marked by colour and symbol.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
 
@@ -77,24 +82,69 @@ def ablation(
     InputError
         If a column is missing, or no measure is given.
     """
-    require(table, ["variant", *measures], "ablation()")
-    if not measures:
-        raise InputError("ablation(): no measure is given; name a column and its title")
+    _require_measures(table, ["variant"], measures, "ablation()")
     parts = []
     for column, text in measures.items():
         sd = table.get(f"{column}_sd", pd.Series(np.nan, index=table.index))
-        part = pd.DataFrame(
-            {"row": table["variant"], "value": table[column], "panel": text}
-        ).assign(low=table[column] - sd, high=table[column] + sd)
-        part["chance"] = (chance or {}).get(column, np.nan)
-        if "cross_batch" in table:
-            across = table["cross_batch"].astype(bool)
+        ends = table.assign(sd_low=table[column] - sd, sd_high=table[column] + sd)
+        part = _part(ends, column, text, "sd_low", "sd_high")
+        if cross_batch:
+            across = table["variant"].isin(list(cross_batch))
             part["series"] = np.where(across, _ACROSS, _WITHIN)
         parts.append(part)
     return interval_rows(
         pd.concat(parts, ignore_index=True), Axis("mean and SD over seeds (0 to 1)"),
         title=title, subtitle=subtitle, dodge=False,
         marks={_WITHIN: (SKY, "circle-open"), _ACROSS: (BLUE, "circle")},
+    )  # fmt: skip
+
+
+def _require_measures(
+    table: pd.DataFrame, columns: list[str], measures: Mapping[str, str], what: str
+) -> None:
+    require(table, [*columns, *measures], what)
+    if not measures:
+        raise InputError(f"{what}: no measure is given; name a column and its title")
+
+
+def _part(table: pd.DataFrame, column: str, panel: str, low: str, high: str) -> pd.DataFrame:
+    """Rows of one measure, as :func:`interval_rows` takes them."""
+    part = pd.DataFrame({"row": table["variant"], "value": table[column], "panel": panel})
+    for end, source in (("low", low), ("high", high), ("chance", f"{column}_chance")):
+        part[end] = table.get(source, pd.Series(np.nan, index=table.index))
+    return part
+
+
+def differences_from(
+    table: pd.DataFrame, baseline: str, *, title: str, subtitle: str = ""
+) -> go.Figure:
+    """Show how much better each variant does than a baseline, paired by experiment.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`screenbook.images.embedding_scores.differences`: ``variant difference low
+        high``, and optionally ``standardised``, which becomes a panel each.
+    baseline : str
+        Its name, for the axis.
+    title, subtitle : str
+        See :func:`screenbook.figures.palette.style`.
+
+    Raises
+    ------
+    InputError
+        If a column is missing.
+    """
+    require(table, ["variant", "difference", "low", "high"], "differences_from()")
+    rows = table.rename(columns={"variant": "row", "difference": "value"}).assign(chance=0.0)
+    if "standardised" in table:
+        names = {"none": "as embedded", "plate": "plates standardised"}
+        rows["panel"] = table["standardised"].replace(names)
+    ends = rows[["value", "low", "high"]].to_numpy(dtype=float)
+    most = float(np.nanmax(np.abs(ends), initial=0.01)) * 1.08
+    return interval_rows(
+        rows, Axis(f"accuracy less that of {as_text(baseline)}", (-most, most)),
+        title=title, subtitle=subtitle, chance="no difference",
     )  # fmt: skip
 
 

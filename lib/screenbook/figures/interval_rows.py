@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ import plotly.graph_objects as go
 
 from screenbook.figures.palette import BLUE, GREEN, ORANGE, PURPLE, REFERENCE, SKY, VERMILLION
 from screenbook.figures.small_multiples import (
+    PAGE_WIDTH,
+    PHONE_WIDTH,
     Layout,
     arrange,
     as_text,
@@ -38,6 +40,7 @@ _LEVELS = {"chance": (REFERENCE, "dot"), "bound": (VERMILLION, "solid")}
 _DODGE = 0.56  # of the room of a row, shared by its series
 _LABEL, _NARROW_LABEL = 24, 15  # letters in a line of a row's name
 _ROW, _NARROW_ROW = 34, 40  # pixels of a row, for one series
+_LEAST = 130  # of a panel
 _MORE = 11  # and for each further one
 
 
@@ -136,11 +139,14 @@ def interval_rows(
         _draw_values(fig, some, rows, i)
         for column, name in (("chance", chance), ("bound", bound)):
             _draw_level(fig, some, rows, i, column, name)
-    n, several = len(rows.names), len(rows.series)
-    height, tall = (54 + n * (room + _MORE * (rows.lines - 1)) for room in (_ROW, _NARROW_ROW))
+    n = len(rows.names)
+    height, tall = (
+        max(_LEAST, 54 + n * (room + _MORE * (rows.lines - 1))) for room in (_ROW, _NARROW_ROW)
+    )
+    entries = [trace.name for trace in fig.data if trace.showlegend]
     layout = Layout(
-        len(rows.panels), height, tall, gap=0.04, legend=1 if several < 5 else 2,
-        narrow_legend=-(-(several + 1) // 2),
+        len(rows.panels), height, tall, gap=0.04, legend=_legend_lines(entries, PAGE_WIDTH),
+        narrow_legend=_legend_lines(entries, PHONE_WIDTH),
     )  # fmt: skip
     names = [_wrapped(name, _LABEL) for name in rows.names]
     arrange(
@@ -227,6 +233,17 @@ def _told(row: dict[Any, Any]) -> str:
     value, low, high = (f"{row[c]:.3g}" for c in ("value", "low", "high"))
     text = value if pd.isna(row["low"]) else f"{value} ({low} to {high})"
     return text if pd.isna(row["chance"]) else f"{text}, chance {row['chance']:.3g}"
+
+
+def _legend_lines(names: Sequence[str], page: int) -> int:
+    """Lines that the entries of a legend take on a page so wide, about."""
+    room, lines, used = page - 110, 1, 0.0
+    for name in names:
+        width = 50 + 6.8 * len(name)
+        if used and used + width > room:
+            lines, used = lines + 1, 0.0
+        used += width
+    return lines
 
 
 def _wrapped(name: str, letters: int) -> str:
