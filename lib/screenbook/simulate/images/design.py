@@ -10,10 +10,8 @@ import pandas as pd
 
 from screenbook.simulate.images.knobs import CELL_TYPES, KNOBS, shifted
 from screenbook.simulate.images.optics import Optics, draw_optics
-from screenbook.simulate.images.spec import CHANNELS, ImageSpec
+from screenbook.simulate.images.spec import CHANNELS, N_COLUMNS, N_ROWS, ImageSpec
 from screenbook.simulate.images.treatments import COMPOUNDS
-
-N_ROWS, N_COLUMNS = 16, 24
 
 # Names of the independent random streams; a number never changes its meaning.
 _LAYOUT, _BATCH, _WELL, _FIELD = range(4)

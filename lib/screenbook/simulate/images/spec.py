@@ -6,9 +6,21 @@ from dataclasses import dataclass
 
 from screenbook.errors import InputError, did_you_mean
 from screenbook.simulate.images.knobs import CELL_TYPES
+from screenbook.simulate.images.treatments import COMPOUNDS
 
 CHANNELS = ("DNA", "ER", "actin", "RNA", "mitochondria", "Golgi")
 """What is stained, in the order of the channels (and of RxRx1)."""
+
+N_ROWS, N_COLUMNS = 16, 24
+"""Of a plate of 384 wells."""
+
+LEAST = {
+    **{"seed": 0, "n_experiments": 1, "n_sites": 1, "n_control_fields": 0, "n_treated_fields": 0},
+    **{"size_px": 16, "um_per_px": 0.05, "treatment_strength": 0, "illumination": 0},
+    **{"well_spread": 0, "stain_spread": 0, "density_spread": 0, "cell_spread": 0},
+    **{"gain_strength": 0, "batch_strength": 0},
+}
+"""The smallest value of each number."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +95,24 @@ class ImageSpec:
                     f"cell type {name!r} cannot be simulated: choose from "
                     f"{', '.join(CELL_TYPES)}{did_you_mean(name, CELL_TYPES)}"
                 )
+        if len(set(self.cell_types)) < len(self.cell_types):
+            raise InputError(f"cell_types names one of {list(self.cell_types)} twice: drop it")
+        for name, least in LEAST.items():
+            if not getattr(self, name) >= least:  # nor NaN
+                raise InputError(f"{name} = {getattr(self, name)} is below {least}: raise it")
         for name in ("n_control_fields", "n_treated_fields"):
             if getattr(self, name) % self.n_sites:
                 raise InputError(
                     f"{name} = {getattr(self, name)} is no multiple of n_sites = {self.n_sites}: "
                     "every well has the same number of fields"
                 )
+        fields = (
+            len(self.cell_types) * self.n_control_fields + len(COMPOUNDS) * self.n_treated_fields
+        )
+        if not fields:
+            raise InputError("cell_types and n_treated_fields leave no fields to draw: raise one")
+        if fields > self.n_sites * N_ROWS * N_COLUMNS:
+            raise InputError(
+                f"n_control_fields and n_treated_fields need {fields // self.n_sites} wells a "
+                f"plate, which has {N_ROWS * N_COLUMNS}: lower them, or raise n_sites"
+            )
