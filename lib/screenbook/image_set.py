@@ -331,8 +331,8 @@ def write_metadata(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of zarr's plans for its next release
         ad.io.write_elem(group, "obs", obs.copy())
-    if rows is not None:
-        ad.io.write_elem(group, "rows", np.asarray(rows, dtype=np.int64))
+        if rows is not None:
+            ad.io.write_elem(group, "rows", np.asarray(rows, dtype=np.int64))
     group.attrs.update({"channels": list(channels), "notes": list(notes)})
 
 

@@ -22,7 +22,7 @@ import numpy as np
 import zarr
 
 from screenbook.errors import InputError
-from screenbook.image_set import check_fields, new_store, write_metadata
+from screenbook.image_set import new_store, write_metadata
 from screenbook.paths import replacing
 from screenbook.settings import short
 from screenbook.sources import config
@@ -61,7 +61,6 @@ def convert(files: FieldFiles, section: Mapping[str, Any], where: str, target: P
         If an image cannot be used, or differs in size or depth from the first; what is done by
         then is kept, and the next call goes on from there.
     """
-    check_fields(files.obs, files.origin)
     crop, pool = _pixels(section, "crop", where, 0), _pixels(section, "pool", where, 1)
     leave_out = config.choice(section, "damaged", DAMAGED, where, "refuse") == "leave_out"
     reader = _Reader(files, crop, pool, leave_out)
@@ -88,21 +87,22 @@ class _Reader:
 
     def __init__(self, files: FieldFiles, crop: int, pool: int, leave_out: bool) -> None:
         self.files, self._crop, self._pool, self._leave_out = files, crop, pool, leave_out
+        self._like: tuple[np.ndarray, str] | None = None  # a plane to be alike, and its name
         for row in range(len(files.obs)):
             first = self._read(row)
             if first is not None:
                 break
         else:
             raise InputError(f"{files.tree.name}: every image is damaged or black; bring others")
-        self._first, self._label, self.dtype = first[:1], self._name(row), first.dtype
-        self.shape = (len(files.obs), *cut(first, crop, pool, self._label).shape)
+        label, self.dtype = self._name(row), first.dtype
+        self._like = (first[:1], label)
+        self.shape = (len(files.obs), *cut(first, crop, pool, label).shape)
 
     def field(self, row: int) -> np.ndarray | None:
         """Read a field, shape (channel, y, x); None if it is damaged and may be left out."""
         planes = self._read(row)
         if planes is None:
             return None
-        self._same(self._name(row), planes, self._first, self._label)
         return cut(planes, self._crop, self._pool, self._name(row))
 
     def stamp(self, rows: range) -> str:
@@ -133,8 +133,9 @@ class _Reader:
             if self._leave_out:
                 return None
             raise
+        like, first = self._like or (planes[0], tree.label(names[0]))
         for name, plane in zip(names, planes, strict=True):
-            self._same(tree.label(name), plane, planes[0], tree.label(names[0]))
+            self._same(tree.label(name), plane, like, first)
         return np.concatenate(planes)
 
     @staticmethod

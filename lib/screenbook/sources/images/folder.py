@@ -47,6 +47,11 @@ def write(section: Mapping[str, Any], where: str, folder: Path) -> list[Path]:
     place = config.path(section, "folder", where)
     tree: Tree = ArchiveTree(place) if place.suffix.lower() == ".zip" else FolderTree(place)
     pattern = config.text(section, "pattern", where)
+    if "{" not in pattern:
+        raise InputError(
+            f"{where}: pattern {pattern!r} names nothing; write for example "
+            "'{plate}/{well}_s{site}_{channel}.tif'"
+        )
     found, others = match_names(tree.files(), pattern, where)
     if found.empty:
         seen = f"its images are called {listing(others, 2)}" if others else "it holds no image"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError, did_you_mean, listing
+from screenbook.image_set import check_fields
 from screenbook.metadata import as_text, well_address, well_name
 from screenbook.sources import config
 from screenbook.sources.files import TextTable
@@ -53,6 +54,7 @@ def complete(files: FieldFiles, section: Mapping[str, Any], where: str, folder: 
     left, metadata = _join_metadata(files, section, where)
     table = rename_columns(files.obs, section, where, files.origin)
     files.obs = assign_roles(tidy_fields(table, files.origin), section, where, files.origin)
+    check_fields(files.obs, files.origin)
     keep_only(files, section, where)
     missing, _ = find_missing(files.tree, files.names)
     join = config.choice(section, "join", JOIN, where, "exact")
@@ -101,8 +103,9 @@ def places_of(files: FieldFiles) -> list[Path]:
     tree = files.tree
     if not isinstance(tree, FolderTree):
         return [tree.path]
-    folders = {name.rpartition("/")[0] for name in files.names.ravel()}
-    return [tree.path / folder for folder in sorted(folders)]
+    folders = {PurePosixPath(name).parent for name in files.names.ravel()}
+    above = {parent for folder in folders for parent in (folder, *folder.parents)}
+    return [tree.path / folder for folder in sorted(above)]
 
 
 def match_files(

@@ -26,7 +26,7 @@ def compile_pattern(pattern: str, where: str) -> re.Pattern[str]:
     Raises
     ------
     InputError
-        If a bracket is not closed, a name is none, or nothing is named.
+        If a bracket is not closed, or a name is none.
     """
     parts, names, place = [], set(), 0
     while place < len(pattern):
@@ -43,11 +43,6 @@ def compile_pattern(pattern: str, where: str) -> re.Pattern[str]:
         else:
             parts.append("[^/]*?" if mark == "*" else re.escape(mark))
         place += 1
-    if not names:
-        raise InputError(
-            f"{where}: pattern {pattern!r} names nothing; write for example "
-            "'{plate}/{well}_s{site}_{channel}.tif'"
-        )
     try:
         return re.compile("".join(parts))
     except re.error as error:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError, listing
-from screenbook.image_set import ROLES
+from screenbook.image_set import ROLES, check_fields
 from screenbook.settings import short
 from screenbook.sources import config
 from screenbook.sources.files import TextTable
@@ -113,7 +113,7 @@ def read_metadata(table: TextTable) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If a column is missing or a well type is unknown.
+        If a column is missing, a well type is unknown, or a field is there twice.
     """
     table.require(["experiment", "plate", "well", "sirna"])
     there = [
@@ -130,17 +130,20 @@ def read_metadata(table: TextTable) -> pd.DataFrame:
         rows = rows.loc[rows.index.repeat(len(_SITES))].reset_index(drop=True)
         rows["site"] = np.tile(_SITES, len(rows) // len(_SITES)).astype(str)
     obs = tidy_fields(rows, table.name)
-    if "well_type" not in obs:
-        empty = obs["treatment"].isin(NO_SIRNA)
-        return obs.assign(role=np.where(empty, "control", "treated").astype(object))
-    role = obs["well_type"].map(ROLE_OF)
-    if role.isna().any():
-        row = int(np.flatnonzero(role.isna())[0])
-        raise InputError(
-            f"{table.name}: column 'well_type', row {row + 1}: {obs['well_type'].iloc[row]!r} is "
-            f"none of {listing(ROLE_OF)}; correct it"
-        )
-    return obs.assign(role=role).drop(columns="well_type")
+    if "well_type" in obs:
+        well_type = obs.pop("well_type")
+        role = well_type.map(ROLE_OF)
+        if role.isna().any():
+            row = int(np.flatnonzero(role.isna())[0])
+            raise InputError(
+                f"{table.name}: column 'well_type', row {row + 1}: {well_type.iloc[row]!r} is "
+                f"none of {listing(ROLE_OF)}; correct it"
+            )
+    else:
+        role = pd.Series("treated", obs.index).mask(obs["treatment"].isin(NO_SIRNA), "control")
+    obs["role"] = role.astype(object)
+    check_fields(obs, table.name)
+    return obs
 
 
 def _file_names(obs: pd.DataFrame, origin: str) -> np.ndarray:

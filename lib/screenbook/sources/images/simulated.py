@@ -10,9 +10,11 @@ from typing import Any
 from screenbook.errors import InputError, did_you_mean, listing
 from screenbook.image_set import ImageSet, write_image_set
 from screenbook.paths import replacing
-from screenbook.simulate.images import ImageSpec, simulate_images
+from screenbook.simulate.images import ImageSpec, design_images, simulate_images
 from screenbook.sources.files import Progress
 from screenbook.threads import cores, side_by_side
+
+_FEW = 1000  # fields that are drawn before a second process has come up
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
@@ -39,10 +41,11 @@ def write(section: Mapping[str, Any], where: str, folder: Path) -> list[Path]:
 
     def tell(done: int, total: int) -> None:
         if not bar:
-            bar.append(Progress(total, "rendering fields", unit="field", lines=total > 1000))
+            bar.append(Progress(total, "rendering fields", unit="field", lines=total > _FEW))
         bar[0].at(done)
 
-    made = simulate_images(spec, jobs=max(1, cores() // side_by_side()), tell=tell)
+    few = len(design_images(spec).obs) < _FEW
+    made = simulate_images(spec, jobs=1 if few else max(1, cores() // side_by_side()), tell=tell)
     for started in bar:
         started.close()
     write_image_set(ImageSet(made.pixels, made.obs, tuple(made.channels)), folder / "images.zarr")
