@@ -57,7 +57,7 @@ class Axis:
     """
 
     title: str
-    range: tuple[float, float] = (0.0, 1.02)
+    range: tuple[float, float] = (-0.02, 1.02)
 
 
 @dataclass(frozen=True)
