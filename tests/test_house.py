@@ -10,7 +10,7 @@ import screenbook
 PACKAGE = Path(screenbook.__file__).parent
 GROUND = {
     *("errors", "paths", "threads", "blocks", "chemistry", "metadata", "screen", "settings"),
-    *("image_set", "checkpoints"),
+    *("image_set", "checkpoints", "processes"),
 }
 MAY_USE = {
     "simulate": GROUND,
