@@ -67,7 +67,7 @@ def test_each_variant_is_asked_from_each_seed_and_channel_statistics_once(result
 
 
 def test_what_is_planted_in_brightness_is_told_by_channel_statistics(results):
-    assert results[PIXELS, 0].evaluation.value("linear") == 1.0
+    assert results[PIXELS, 0].evaluation.value("linear") > 0.9  # chance 1 in 3
 
 
 def test_only_what_was_trained_has_a_history(results):
