@@ -100,17 +100,17 @@ def draw_optics(spec: ImageSpec, rng: np.random.Generator) -> Optics:
     return Optics(
         gain=np.exp(0.35 * spec.gain_strength * own[0]),
         offset=6 + 4 * spec.gain_strength * uniform[0],
-        psf_um=1.1 * np.exp(much * (0.22 * common[0] + 0.16 * own[1])),
-        haze=0.10 + much * 0.30 * (uniform[1] - 0.33),
+        psf_um=1.1 * np.exp(much * (0.26 * common[0] + 0.18 * own[1])),
+        haze=0.12 + much * 0.36 * (uniform[1] - 0.33),
         haze_um=14.0,
         shift_um=much * 0.5 * own[2:4].T,
         bleed=np.clip(0.10 + much * 0.08 * own[4, : len(BLEED)], 0.0, None),
-        gamma=np.exp(much * (0.12 * common[1] + 0.08 * own[5])),
+        gamma=np.exp(much * (0.18 * common[1] + 0.12 * own[5])),
         illumination_depth=spec.illumination * (0.1 + 0.3 * uniform[2]),
         illumination_centre=corner,
         photons=float(260 * np.exp(0.4 * much * common[2])),
         read_noise=2.0,
-        density=float(np.exp(0.12 * much * common[3])),
+        density=float(np.exp(0.15 * much * common[3])),
         size=float(np.exp(0.05 * much * common[4])),
     )
 

@@ -8,20 +8,20 @@ from screenbook.simulate.images.knobs import Biology, shifted
 
 MECHANISMS: dict[str, dict[str, float]] = {
     "actin inhibitor": {
-        **{"actin_fibres": -1.3, "actin_cortex": -0.3, "cell_radius": -0.18},
-        **{"cell_ruffle": 0.5, "multinucleate": 0.8},
+        **{"actin_fibres": -1.7, "actin_cortex": -0.4, "cell_radius": -0.24},
+        **{"cell_ruffle": 0.65, "multinucleate": 1.0},
     },
     "tubulin inhibitor": {
-        **{"golgi_dispersal": 2.2, "mitotic": 1.5, "multinucleate": 1.6, "mito_decay": -0.4},
-        **{"nucleus_lobes": 0.9, "cell_aspect": -0.2},
+        **{"golgi_dispersal": 2.6, "mitotic": 1.7, "multinucleate": 1.9, "mito_decay": -0.5},
+        **{"nucleus_lobes": 1.1, "cell_aspect": -0.25},
     },
     "topoisomerase inhibitor": {
-        **{"nucleus_radius": 0.20, "density": -0.35, "cell_radius": 0.12, "mitotic": -1.5},
-        **{"chromatin_contrast": 0.4, "nucleoli": -0.4, "nucleolus_radius": 0.25},
+        **{"nucleus_radius": 0.28, "density": -0.45, "cell_radius": 0.16, "mitotic": -1.5},
+        **{"chromatin_contrast": 0.55, "nucleoli": -0.6, "nucleolus_radius": 0.3},
     },
     "mitochondrial uncoupler": {
-        **{"mito_fragments": 1.9, "mito_grain": -0.25, "mito_decay": 0.4, "er_decay": -0.2},
-        **{"er_texture": 0.3},
+        **{"mito_fragments": 2.3, "mito_grain": -0.3, "mito_decay": 0.5, "er_decay": -0.3},
+        **{"er_texture": 0.4},
     },
 }
 """Effects on log knobs (log odds of shares) of a compound of strength 1."""
@@ -56,18 +56,20 @@ class Compound:
         return shifted(biology, {k: v * strength for k, v in effects.items()})
 
 
+_ACTIN, _TUBULIN, _TOPO, _UNCOUPLER = MECHANISMS
+
 COMPOUNDS: tuple[Compound, ...] = (
-    Compound("actin-1", "actin inhibitor", 1.0),
-    Compound("actin-2", "actin inhibitor", 0.8, {"golgi_dispersal": 1.0, "er_decay": -0.25}),
-    Compound("actin-3", "actin inhibitor", 1.0, {"nucleus_radius": -0.12}, 0.7),
-    Compound("tubulin-1", "tubulin inhibitor", 1.0),
-    Compound("tubulin-2", "tubulin inhibitor", 0.8, {"density": -0.3, "nucleoli": 0.5}),
-    Compound("tubulin-3", "tubulin inhibitor", 1.0, {"actin_fibres": 0.6}, 0.7),
-    Compound("topo-1", "topoisomerase inhibitor", 1.0),
-    Compound("topo-2", "topoisomerase inhibitor", 0.8, {"nucleolus_contrast": -0.5}),
-    Compound("topo-3", "topoisomerase inhibitor", 1.0, {"actin_cortex": 0.5}, 0.7),
-    Compound("uncoupler-1", "mitochondrial uncoupler", 1.0),
-    Compound("uncoupler-2", "mitochondrial uncoupler", 0.8, {"golgi_amount": -0.5}),
-    Compound("uncoupler-3", "mitochondrial uncoupler", 1.0, {"chromatin_contrast": 0.35}, 0.7),
+    Compound("actin-1", _ACTIN, 1.15),
+    Compound("actin-2", _ACTIN, 0.9, {"golgi_dispersal": 1.8, "er_decay": -0.35}),
+    Compound("actin-3", _ACTIN, 1.0, {"nucleus_radius": -0.22, "chromatin_contrast": 0.5}, 0.75),
+    Compound("tubulin-1", _TUBULIN, 1.15),
+    Compound("tubulin-2", _TUBULIN, 0.9, {"nucleoli": 0.8, "er_decay": 0.5}),
+    Compound("tubulin-3", _TUBULIN, 1.0, {"actin_fibres": 0.8}, 0.75),
+    Compound("topo-1", _TOPO, 1.15),
+    Compound("topo-2", _TOPO, 0.9, {"nucleolus_contrast": -1.2}),
+    Compound("topo-3", _TOPO, 1.0, {"actin_cortex": 0.8}, 0.75),
+    Compound("uncoupler-1", _UNCOUPLER, 1.15),
+    Compound("uncoupler-2", _UNCOUPLER, 0.9, {"golgi_amount": -1.0}),
+    Compound("uncoupler-3", _UNCOUPLER, 1.0, {"chromatin_contrast": 0.6, "er_decay": 0.5}, 0.75),
 )
 """Three compounds of each mechanism."""
