@@ -258,6 +258,7 @@ def test_a_damaged_file_stops_it_and_is_mended_without_loss(work):
 def test_damaged_fields_are_left_out_on_request(work):
     (work.home / "images" / work.names[0, 2]).write_bytes(b"")
     save(work.home / "images" / work.names[7, 0], np.zeros((8, 8), np.uint8))
+    refusal(work.run)
     images = work.run(damaged="leave_out")
     kept = np.setdiff1d(np.arange(12), [0, 7])
     np.testing.assert_array_equal(images.load(), pixels(12)[kept])
@@ -265,6 +266,14 @@ def test_damaged_fields_are_left_out_on_request(work):
     assert images.notes == (
         "2 fields with a damaged or black image are left out (first: E1/1/B02/1)",
     )
+    assert "the file is empty" in refusal(work.run)  # asked for again, it is refused again
+
+
+def test_leaving_damage_out_goes_on_after_a_refusal(work):
+    (work.home / "images" / work.names[6, 0]).write_bytes(b"")
+    refusal(work.run)
+    assert len(work.run(damaged="leave_out")) == 11
+    assert not set(work.names[1:4].ravel()) & set(work.read)
 
 
 def test_a_replaced_file_is_read_again_and_the_others_are_not(work):

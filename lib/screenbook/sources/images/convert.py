@@ -63,10 +63,10 @@ def convert(files: FieldFiles, section: Mapping[str, Any], where: str, target: P
     """
     crop, pool = _pixels(section, "crop", where, 0), _pixels(section, "pool", where, 1)
     leave_out = config.choice(section, "damaged", DAMAGED, where, "refuse") == "leave_out"
-    reader = _Reader(files, crop, pool, leave_out)
     part = target.with_name(f".{target.name}.part")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of tags that no pixel depends on
+        reader = _Reader(files, crop, pool, leave_out)
         group, pixels = _begin(part, target, reader)
         try:
             _fill(part, pixels, reader)
@@ -77,8 +77,7 @@ def convert(files: FieldFiles, section: Mapping[str, Any], where: str, target: P
                 f"{short(target)}: the disk is full; make room and run this again, it goes on "
                 "where it stopped"
             ) from None
-    damaged = _read_journal(part)
-    lost = sorted({row for _, rows in damaged.values() for row in rows})
+    lost = sorted({row for _, rows in _read_journal(part).values() for row in rows})
     _finish(part, target, group, files, lost)
 
 
@@ -86,7 +85,7 @@ class _Reader:
     """Reads the files of a field, and refuses what does not fit the first one."""
 
     def __init__(self, files: FieldFiles, crop: int, pool: int, leave_out: bool) -> None:
-        self.files, self._crop, self._pool, self._leave_out = files, crop, pool, leave_out
+        self.files, self._crop, self._pool, self.leaves_out = files, crop, pool, leave_out
         self._like: tuple[np.ndarray, str] | None = None  # a plane to be alike, and its name
         for row in range(len(files.obs)):
             first = self._read(row)
@@ -119,7 +118,7 @@ class _Reader:
             "shape": list(self.shape),
             "dtype": str(self.dtype),
             "channels": list(self.files.channels),
-            "cut": [self._crop, self._pool, self._leave_out],
+            "cut": [self._crop, self._pool],
             "fields": fields,
             "recipe": RECIPE,
         }
@@ -130,7 +129,7 @@ class _Reader:
         try:
             planes = [read_planes(tree, name, n_pages) for name in names]
         except DamagedImage:
-            if self._leave_out:
+            if self.leaves_out:
                 return None
             raise
         like, first = self._like or (planes[0], tree.label(names[0]))
@@ -172,10 +171,11 @@ def _begin(part: Path, target: Path, reader: _Reader) -> tuple[zarr.Group, zarr.
         part.parent.mkdir(parents=True, exist_ok=True)
         if _plan_of(target) == plan:
             # Zarr replaces files and never writes into one, so links leave the old store whole.
-            shutil.copytree(target, part, copy_function=_link)
+            without = shutil.ignore_patterns(PLAN)
+            shutil.copytree(target, part, copy_function=_link, ignore=without)
         else:
             new_store(part, reader.shape, reader.dtype)
-            (part / PLAN).write_text(plan, encoding="utf-8")
+        (part / PLAN).write_text(plan, encoding="utf-8")  # last: what has one is complete
     (part / JOURNAL).touch()
     group = zarr.open_group(part, mode="r+", use_consolidated=False)
     pixels: Any = group["pixels"]
@@ -207,7 +207,8 @@ def _fill(part: Path, pixels: zarr.Array, reader: _Reader) -> None:
         for shard, start in enumerate(range(0, n, step)):
             rows = range(start, min(start + step, n))
             stamp = reader.stamp(rows)
-            if done.get(shard, ("", []))[0] != stamp:
+            known, lost = done.get(shard, ("", []))
+            if known != stamp or (lost and not reader.leaves_out):
                 fields = list(pool.map(reader.field, rows))
                 blank = np.zeros(reader.shape[1:], reader.dtype)
                 lost = [row for row, found in zip(rows, fields, strict=True) if found is None]
