@@ -1,7 +1,13 @@
 import pytest
 import torch
 
-from screenbook.images.collapse import CollapseLimits, collapse_watch, effective_rank, spread
+from screenbook.images.collapse import (
+    CollapseLimits,
+    collapse_watch,
+    effective_rank,
+    evenness,
+    spread,
+)
 
 
 def test_spread_is_nil_for_one_direction_and_one_for_all():
@@ -25,7 +31,8 @@ def test_rank_of_a_point_is_nil():
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
-        ({"dino": 0.9999, "spread": 0.3, "rank": 9}, "loss / log K is 1.000"),
+        ({"dino": 0.9999, "target_entropy": 0.999, "spread": 0.3}, "loss / log K is 1.000"),
+        ({"dino": 1.05, "target_entropy": 0.4, "spread": 0.3, "rank": 9}, ""),
         ({"spread": 0.001, "rank": 9}, "one embedding"),
         ({"dino": 0.4, "spread": 0.3, "rank": 1.1}, "on a line"),
         ({"dino": 0.4, "spread": 0.3, "rank": 9}, ""),
@@ -43,3 +50,10 @@ def test_the_watch_names_what_collapsed(numbers, says):
     # One good row among the last ends the alarm.
     rows[3] = {"step": 40, "dino": 0.5, "spread": 0.5, "rank": 20}
     assert watch(rows) == ""
+
+
+def test_even_targets_have_an_entropy_of_one():
+    assert evenness(torch.full((2, 3, 8), 1 / 8)) == pytest.approx(1)
+    assert evenness(torch.eye(8)) == pytest.approx(0, abs=1e-6)
+    half = torch.tensor([[0.5, 0.5, 0, 0]])
+    assert evenness(half) == pytest.approx(0.5)

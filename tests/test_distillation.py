@@ -88,6 +88,7 @@ def test_what_a_variant_reports_is_what_it_is_made_of(name):
     variant = find_variant(name)
     main = {"dino": "dino", "byol": "byol", "supervised": "cross_entropy"}[variant.loss]
     more = {"redundancy"} if variant.redundancy else set()
+    more |= {"target_entropy"} if variant.loss == "dino" else set()
     assert set(numbers) == {main, "spread", "rank"} | more
     total = numbers[main]
     if variant.redundancy:

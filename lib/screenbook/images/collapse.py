@@ -6,6 +6,7 @@ even over all prototypes. Both look like progress or like a plateau in the loss 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -54,6 +55,12 @@ def effective_rank(features: torch.Tensor) -> float:
     return torch.exp(-torch.xlogy(share, share).sum()).item()
 
 
+def evenness(targets: torch.Tensor) -> float:
+    """Mean entropy of distributions (..., k) over log k: 1 if all are even, 0 if all are sure."""
+    p = targets.detach().float()
+    return (-torch.xlogy(p, p).sum(dim=-1).mean() / math.log(p.shape[-1])).item()
+
+
 @dataclass(frozen=True)
 class CollapseLimits:
     """When a run counts as collapsed.
@@ -61,7 +68,9 @@ class CollapseLimits:
     Attributes
     ----------
     loss_share : float
-        DINO's loss over log k: at 1 teacher and student are even over all prototypes.
+        DINO's loss over log k, and the entropy of the teacher's targets over log k. If both are
+        1, teacher and student are even over all prototypes. The loss alone does not tell: it
+        starts above 1, and may be there for long while the targets are sure.
     spread : float
         See :func:`spread`.
     rank : float
@@ -72,11 +81,14 @@ class CollapseLimits:
         Steps at the start that do not count.
     """
 
-    loss_share: float = 0.999
+    loss_share: float = 0.99
     spread: float = 0.01
     rank: float = 1.5
     patience: int = 5
     grace: int = 100
+
+
+_EVEN = ("dino", "target_entropy")
 
 
 def collapse_watch(limits: CollapseLimits | None = None) -> Callable[[list[dict]], str]:
@@ -89,8 +101,8 @@ def collapse_watch(limits: CollapseLimits | None = None) -> Callable[[list[dict]
     Returns
     -------
     callable
-        Gets the rows of a history (``step`` and, where known, ``dino``, ``spread`` and
-        ``rank``); gives one line that names what collapsed, or an empty one.
+        Gets the rows of a history (``step`` and, where known, ``dino``, ``target_entropy``,
+        ``spread`` and ``rank``); gives one line that names what collapsed, or an empty one.
     """
     limits = limits or CollapseLimits()
 
@@ -99,7 +111,7 @@ def collapse_watch(limits: CollapseLimits | None = None) -> Callable[[list[dict]
         if len(last) < limits.patience:
             return ""
         at = f"collapsed at step {last[-1]['step']}:"
-        if all(row.get("dino", 0) >= limits.loss_share for row in last):
+        if all(min(row.get(k, 0) for k in _EVEN) >= limits.loss_share for row in last):
             return f"{at} loss / log K is {last[-1]['dino']:.3f}, all prototypes alike"
         if all(row.get("spread", 1) <= limits.spread for row in last):
             return f"{at} all fields have one embedding (spread {last[-1]['spread']:.4f})"

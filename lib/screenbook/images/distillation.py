@@ -18,7 +18,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from screenbook.errors import InputError
-from screenbook.images.collapse import collapse_watch, effective_rank, spread
+from screenbook.images.collapse import collapse_watch, effective_rank, evenness, spread
 from screenbook.images.distillation_losses import Centres, byol_loss, dino_loss, redundancy_loss
 from screenbook.images.encoders import Encoder, build_encoder
 from screenbook.images.positives import CrossBatchPartners, FieldCodes
@@ -51,7 +51,8 @@ class Trained:
         The moving average of the weights, in eval mode.
     history : History
         Columns ``loss``, ``spread``, ``rank`` (see :mod:`screenbook.images.collapse`) and, by
-        variant, ``dino`` (over log k), ``byol``, ``redundancy``, ``cross_entropy``.
+        variant, ``dino`` (over log k), ``target_entropy``, ``byol``, ``redundancy``,
+        ``cross_entropy``.
     n_alone : int
         Fields that have no partner in another batch and were their own; 0 without cross-batch
         positives.
@@ -192,6 +193,8 @@ class Distillation(nn.Module):
             teacher_temperature=warm,
         )
         numbers = {"dino": loss.item()}
+        if step.recorded:
+            numbers["target_entropy"] = evenness(((meant - centre) / warm).softmax(dim=-1))
         loss = self._with_redundancy(loss, said, meant - centre, numbers)
         self.centres.update(meant, code)
         return loss, numbers
