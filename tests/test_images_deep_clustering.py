@@ -15,7 +15,7 @@ from screenbook.images.training import TrainSettings, train
 
 SMALL = DecSettings(
     n_clusters=3,
-    n_features=4,
+    n_maps=4,
     widths=(8, 8, 8),
     batch_size=16,
     update_every=5,
@@ -111,7 +111,7 @@ def test_classes_of_tiny_images_are_found():
     assert matched_accuracy(label, found.clusters) > 0.9
     assert found.soft.shape == (60, 3)
     np.testing.assert_allclose(found.soft.sum(axis=1), 1, rtol=1e-5)
-    assert found.embedding.shape == found.start_embedding.shape == (60, 4)
+    assert found.embedding.shape == found.start_embedding.shape == (60, 8)
     assert found.steps.tolist() == [0, 5, 10, 15][: len(found.steps)]
     assert found.assignments.shape == (len(found.steps), 60)
     assert (found.assignments[0] == found.start).all()
@@ -176,19 +176,19 @@ def test_only_what_should_learn_learns():
         assert any(n.startswith("net.decoder") for n in changed) == moves
 
 
-@pytest.mark.parametrize("pooling", ["mean", "flatten"])
+@pytest.mark.parametrize("pooling", ["moments", "mean", "flatten"])
 def test_the_autoencoder(pooling):
     torch.manual_seed(0)
-    net = ResidualAutoencoder(6, 24, n_features=5, widths=(8, 16, 24), pooling=pooling)
+    net = ResidualAutoencoder(6, 24, n_maps=5, widths=(8, 16, 24), pooling=pooling)
     x = torch.randn(3, 6, 24, 24) + 2 * torch.randn(3, 6, 1, 1)
     features, again = net(x)
-    assert features.shape == (3, 5)
+    assert features.shape == (3, 10 if pooling == "moments" else 5)
     assert again.shape == x.shape
     assert torch.allclose(features, net.features(x))
-    # Means over the field hardly know where things are.
+    # Moments over the field hardly know where things are.
     moved = net.features(x.roll((4, 8), dims=(2, 3)))
     change = (moved - features).norm() / (features - features.mean(0)).norm()
-    assert (change < 0.5) == (pooling == "mean")
+    assert (change < 0.5) == (pooling != "flatten")
 
 
 def test_k_means_beside_it():
@@ -205,7 +205,7 @@ def test_what_cannot_be_clustered_is_refused():
         deep_clusters(fields[:, :, :, 1:], SMALL)
     with pytest.raises(InputError, match="fields of 10 px: the autoencoder halves them twice"):
         deep_clusters(fields[:, :, 1:11, 1:11], SMALL)
-    with pytest.raises(InputError, match="pooling 'max' is neither"):
+    with pytest.raises(InputError, match="pooling 'max' is none of"):
         ResidualAutoencoder(3, 12, pooling="max")
     with pytest.raises(InputError, match="target 'batch' is neither"):
         DecSettings(target="batch")

@@ -3,8 +3,8 @@
 Xie et al. 2016 (arXiv 1511.06335): an autoencoder gives features, k-means their first centres;
 then encoder and centres are trained such that soft assignments (Student's t) come nearer to a
 sharpened version of themselves. That target is taken over all fields and renewed from time to
-time. The first public form on cell images took it in each mini-batch of 32, where it sharpens
-chance (``target="mini-batch"`` shows that).
+time. The first public form on cell images took it in each mini-batch of 32, where the sizes of
+clusters, by which it divides, are mostly chance (``target="mini-batch"`` does that).
 
 Labels are not seen here; see :mod:`screenbook.images.cluster_agreement` for what the clusters
 have to do with them.
@@ -46,8 +46,8 @@ class DecSettings:
 
     Attributes
     ----------
-    n_clusters, n_features : int
-    widths, pooling
+    n_clusters : int
+    n_maps, widths, pooling
         See :class:`screenbook.images.residual_autoencoder.ResidualAutoencoder`.
     noise : float
         SD of the noise that the autoencoder learns to take off, in SD of control pixels.
@@ -71,9 +71,9 @@ class DecSettings:
     """
 
     n_clusters: int = 4
-    n_features: int = 10
+    n_maps: int = 10
     widths: tuple[int, int, int] = (16, 32, 48)
-    pooling: str = "mean"
+    pooling: str = "moments"
     noise: float = 0.2
     batch_size: int = 64
     update_every: int = 20
@@ -166,7 +166,7 @@ def deep_clusters(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         net = ResidualAutoencoder(
-            *(n_channels, height, settings.n_features, settings.widths, settings.pooling)
+            *(n_channels, height, settings.n_maps, settings.widths, settings.pooling)
         )
     first = train(
         net,

@@ -1,9 +1,9 @@
 """The autoencoder under deep clustering: residual blocks, and a few features for a field.
 
-By default a field's features are the means over the field of a few maps, from which the decoder
-draws the field again: what is where is told by the maps, and the features hold how much of each
-there is. Cells lie anywhere in a field, so that features which also have to tell places (the
-flattened maps of the first public form) cluster by places.
+By default a field's features are mean and standard deviation over the field of a few maps, from
+which the decoder draws the field again: what is where is told by the maps, and the features hold
+how much of each there is and how it clumps. Cells lie anywhere in a field, so that features which
+also have to tell places (the flattened maps of the first public form) cluster by places.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from screenbook.errors import InputError
+from screenbook.errors import InputError, listing
+
+POOLINGS = ("moments", "mean", "flatten")
 
 _SHRINK = 4  # side of a field over side of its maps
 
@@ -52,12 +54,18 @@ class ResidualAutoencoder(nn.Module):
     n_channels : int
     size_px : int
         Side of the fields, a multiple of 4.
-    n_features : int
-        Of a field.
+    n_maps : int
+        Maps of the code.
     widths : tuple of three int
         Maps of the encoder.
-    pooling : {"mean", "flatten"}
-        Features are means of maps over the field, or a projection of all their pixels.
+    pooling : {"moments", "mean", "flatten"}
+        Features are mean and SD of the maps over the field, means only, or (`n_maps` of them)
+        projections of all pixels of the encoder's maps.
+
+    Attributes
+    ----------
+    n_features : int
+        Of a field: twice `n_maps` for moments, else `n_maps`.
 
     Raises
     ------
@@ -69,9 +77,9 @@ class ResidualAutoencoder(nn.Module):
         self,
         n_channels: int,
         size_px: int,
-        n_features: int = 10,
+        n_maps: int = 10,
         widths: tuple[int, int, int] = (16, 32, 48),
-        pooling: str = "mean",
+        pooling: str = "moments",
     ) -> None:
         super().__init__()
         if size_px % _SHRINK or size_px < 2 * _SHRINK:
@@ -79,9 +87,10 @@ class ResidualAutoencoder(nn.Module):
                 f"fields of {size_px} px: the autoencoder halves them twice; pool or crop them "
                 f"to a side that is a multiple of {_SHRINK}"
             )
-        if pooling not in ("mean", "flatten"):
-            raise InputError(f"pooling {pooling!r} is neither 'mean' nor 'flatten'")
-        self.n_features, self.pooling = n_features, pooling
+        if pooling not in POOLINGS:
+            raise InputError(f"pooling {pooling!r} is none of {listing(POOLINGS)}")
+        self.pooling = pooling
+        self.n_features = 2 * n_maps if pooling == "moments" else n_maps
         a, b, c = widths
         self.side, self.width = size_px // _SHRINK, c
         self.encoder = nn.Sequential(
@@ -91,12 +100,11 @@ class ResidualAutoencoder(nn.Module):
             ResidualBlock(b, c),
         )
         flat = c * self.side**2
-        if pooling == "mean":
-            self.narrow: nn.Module = nn.Conv2d(c, n_features, 1)
-            self.widen: nn.Module = nn.Conv2d(n_features, c, 1)
+        if pooling == "flatten":
+            self.narrow: nn.Module = nn.Sequential(nn.Flatten(), nn.Linear(flat, n_maps))
+            self.widen: nn.Module = nn.Linear(n_maps, flat)
         else:
-            self.narrow = nn.Sequential(nn.Flatten(), nn.Linear(flat, n_features))
-            self.widen = nn.Linear(n_features, flat)
+            self.narrow, self.widen = nn.Conv2d(c, n_maps, 1), nn.Conv2d(n_maps, c, 1)
         self.decoder = nn.Sequential(
             nn.ReLU(),
             ResidualBlock(c, c),
@@ -116,4 +124,11 @@ class ResidualAutoencoder(nn.Module):
         return self._pooled(code), self.decoder(maps)
 
     def _pooled(self, code: torch.Tensor) -> torch.Tensor:
-        return code.mean(dim=(2, 3)) if self.pooling == "mean" else code
+        if self.pooling == "flatten":
+            return code
+        mean = code.mean(dim=(2, 3))
+        if self.pooling == "mean":
+            return mean
+        # A floor, since the slope of a root has no end at zero.
+        spread = code.flatten(2).var(dim=2).clamp_min(1e-6).sqrt()
+        return torch.cat([mean, spread], dim=1)
