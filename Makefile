@@ -76,13 +76,16 @@ endif
 
 # --- What needs what --------------------------------------------------------------------------
 
-# Notebooks of cell images need no screen: a run with images alone has these reports alone.
+# Notebooks of cell images need no screen, and the others no images: a run has the reports of
+# what its params file describes.
 ON_IMAGES := 06a_% 06b_%
 SECTIONS := $(shell grep -Eso '^(screen|images):' params/$(BASE).yml)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*_*.py))
 NAMES := $(NOTEBOOKS:notebooks/%.py=%)
 ifeq ($(SECTIONS),images:)
 NAMES := $(filter $(ON_IMAGES),$(NAMES))
+else ifeq ($(filter images:,$(SECTIONS)),)
+NAMES := $(filter-out $(ON_IMAGES),$(NAMES))
 endif
 BOOKS := $(NAMES:%=build/$(BASE)/%.ipynb)
 HTML := $(NAMES:%=reports/$(BASE)/%.html)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -32,7 +33,7 @@ class Consensus:
         What as many neighbours drawn at random among those allowed would give.
     credit : ndarray of float64, shape (n,)
         Of each field: 1 or 0, or one part in m if m classes are equally frequent around it.
-        NaN where no neighbour is allowed.
+        NaN where no neighbour is allowed, and for fields that are not asked.
     """
 
     share: Share
@@ -47,6 +48,7 @@ def neighbour_consensus(
     k: int = 1,
     include_self: bool = False,
     not_same: np.ndarray | None = None,
+    asked: np.ndarray | None = None,
     clusters: np.ndarray | None = None,
     n_draws: int = 200,
     seed: int = 0,
@@ -65,6 +67,8 @@ def neighbour_consensus(
         Let the field itself be the first of the k, as the first public form did.
     not_same : ndarray, shape (n,), optional
         Batch of each field: only fields of other batches may be neighbours.
+    asked : ndarray of bool, shape (n,), optional
+        Fields that count; by default all. All may be their neighbours.
     clusters : ndarray, shape (n,), optional
         Batch of each field, for the interval; by default `not_same`, else every field by itself.
     n_draws : int
@@ -92,12 +96,17 @@ def neighbour_consensus(
     own = code if include_self else None
     credit = _credit(votes, code, own)
     credit[~found.any(axis=1)] = np.nan
+    if asked is not None:
+        credit[~np.asarray(asked, dtype=bool)] = np.nan
     counted = np.isfinite(credit)
     if not counted.any():
-        raise InputError("no field has a neighbour: all are of one batch, or there is only one")
+        raise InputError(
+            "no field has a neighbour: all are of one batch, or there is only one; hold out two "
+            "experiments or more (test_share)"
+        )
     by = clusters if clusters is not None else (not_same if batch is not None else np.arange(n))
     share = clustered_share(credit[counted], np.asarray(by)[counted])
-    chance = _chance(code, batch, others, own, len(classes), n_draws, seed)
+    chance = _chance(code, batch, counted, others, include_self, len(classes), n_draws, seed)
     return Consensus(share, chance, credit)
 
 
@@ -106,6 +115,7 @@ def consensus_table(
     labels: np.ndarray,
     batches: np.ndarray,
     *,
+    asked: np.ndarray | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Measure the same of many representations of the same fields.
@@ -117,6 +127,8 @@ def consensus_table(
         Cell type.
     batches : ndarray, shape (n,)
         Plate.
+    asked : ndarray of bool, shape (n,), optional
+        Fields that count, such as those of experiments held back; all may be neighbours.
     seed : int
         Of the chance levels.
 
@@ -130,10 +142,10 @@ def consensus_table(
     """
     rows = []
     for name, points in representations.items():
-        nearest = neighbour_consensus(points, labels, clusters=batches, seed=seed)
-        apart = neighbour_consensus(points, labels, not_same=batches, seed=seed)
-        five = neighbour_consensus(points, labels, k=5, include_self=True, seed=seed)
-        plate = neighbour_consensus(points, batches, clusters=batches, seed=seed)
+        same = partial(neighbour_consensus, points, asked=asked, clusters=batches, seed=seed)
+        nearest, apart = same(labels), same(labels, not_same=batches)
+        five = same(labels, k=5, include_self=True)
+        plate = same(batches)
         rows.append(
             {
                 "representation": name,
@@ -191,8 +203,9 @@ def _credit(votes: np.ndarray, code: np.ndarray, own: np.ndarray | None) -> np.n
 def _chance(
     code: np.ndarray,
     batch: np.ndarray | None,
+    counted: np.ndarray,
     k: int,
-    own: np.ndarray | None,
+    include_self: bool,
     n_classes: int,
     n_draws: int,
     seed: int,
@@ -200,7 +213,7 @@ def _chance(
     """Credit that random allowed neighbours give, averaged over fields."""
     # Fields of one class and batch have the same candidates: one calculation for all of them.
     key = np.stack([code, np.zeros_like(code) if batch is None else batch])
-    kinds, counts = np.unique(key, axis=1, return_counts=True)
+    kinds, counts = np.unique(key[:, counted], axis=1, return_counts=True)
     rng = np.random.default_rng([seed, 1])
     total = weight = 0.0
     for (mine, plate), count in zip(kinds.T, counts, strict=True):
@@ -210,12 +223,12 @@ def _chance(
             pool[mine] -= 1  # the field itself
         if pool.sum() == 0:
             continue
-        if k == 1 and own is None:
+        if k == 1 and not include_self:
             expected = pool[mine] / pool.sum()
         else:
             size = min(k, int(pool.sum()))
             votes = rng.multivariate_hypergeometric(pool, size, size=n_draws).astype(np.float64)
             who = np.full(n_draws, mine)
-            expected = _credit(votes, who, None if own is None else who).mean()
+            expected = _credit(votes, who, who if include_self else None).mean()
         total, weight = total + count * float(expected), weight + count
     return total / weight

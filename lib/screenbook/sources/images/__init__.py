@@ -1,8 +1,8 @@
 """Where cell images come from: simulated, or files converted to one lazily read store.
 
 :func:`prepare_images` turns the ``images:`` section of ``params/<run>.yml`` into
-``build/<run>/images.zarr``; notebooks take the set with :func:`open_images`. A run without
-that section has no images, which is no error.
+``build/<run>/images.zarr``; notebooks take the set with :func:`open_images`.
+A run without that section has no images, and no reports on them.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def has_images(run: str) -> bool:
     return bool(load_settings(run).get("images"))
 
 
-def open_images(run: str) -> ImageSet | None:
+def open_images(run: str) -> ImageSet:
     """Open the images of a run, making them first if they are not there.
 
     Parameters
@@ -44,16 +44,19 @@ def open_images(run: str) -> ImageSet | None:
 
     Returns
     -------
-    ImageSet or None
-        Pixels stay on disk until they are asked for. None if the run has no images.
+    ImageSet
+        Pixels stay on disk until they are asked for.
 
     Raises
     ------
     InputError
-        If they are not there and cannot be made.
+        If the run has no images, or they are not there and cannot be made.
     """
     if not has_images(run):
-        return None
+        raise InputError(
+            f"{short(params_file(base_run(run)))} has no section `images:`, so run {run} has no "
+            "images; params/my_images.yml.example shows such sections"
+        )
     folder = build_dir(base_run(run))
     if not (folder / "images.json").is_file() or not (folder / "images.zarr").is_dir():
         prepare_images(run)
