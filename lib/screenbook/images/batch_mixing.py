@@ -98,8 +98,7 @@ def batch_mixing(
             continue
         near, similarity = neighbours_of_other_wells(embedding[mine], well, max(k, n_neighbours))
         right.append(_told(near, similarity, batch, len(names), k, temperature) == batch)
-        p = kbet_pvalues(near, batch, n_neighbours=n_neighbours, seed=seed)
-        accepted.append(p >= ALPHA)
+        accepted.append(kbet_pvalues(near, batch, n_neighbours=n_neighbours, seed=seed) >= ALPHA)
         batches.append(names[batch])
         found = predictability(
             unit_rows(embedding[mine]), batch, blocks=well, n_permutations=0, seed=seed

@@ -156,40 +156,23 @@ def deep_clusters(
         If there are fewer fields than clusters, or they are not square.
     """
     settings = settings or DecSettings()
-    n, n_channels, height, width = images.shape
-    if height != width:
-        raise InputError(f"fields of {height} x {width} px: crop them to squares")
-    if n < settings.n_clusters:
-        raise InputError(f"{n} fields cannot form {settings.n_clusters} clusters")
+    net = _untrained(images.shape, settings)
     x = torch.from_numpy(np.ascontiguousarray(images, dtype=np.float32))
-    seed = settings.autoencoder.seed
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        net = ResidualAutoencoder(
-            *(n_channels, height, settings.n_maps, settings.widths, settings.pooling)
-        )
     first = train(
-        net,
-        _reconstruction_loss(net, x, settings),
-        settings.autoencoder,
+        *(net, _reconstruction_loss(net, x, settings), settings.autoencoder),
         checkpoints=_Phase.of(checkpoints, "autoencoder"),
         tell=tell,
     )
     start_embedding = encode_fields(net, x, settings.autoencoder)
     model = ClusterModel(net, start_embedding, settings)
-    later = replace(
-        settings.clustering,
-        record_every=settings.update_every,
-        seed=settings.clustering.seed + seed,
-    )
-    offset = settings.autoencoder.n_steps
+    seed = settings.autoencoder.seed + 1
+    later = replace(settings.clustering, record_every=settings.update_every, seed=seed)
+    done = settings.autoencoder.n_steps
     second = train(
-        model,
-        model.loss_on(x, settings, later.seed),
-        later,
+        *(model, model.loss_on(x, settings, later.seed), later),
         stop_when=model.settled(settings.tolerance),
         checkpoints=_Phase.of(checkpoints, "clustering"),
-        tell=(lambda step, row: tell(offset + step, row)) if tell else None,
+        tell=(lambda step, row: tell(done + step, row)) if tell else None,
     )
     embedding = encode_fields(net, x, later)
     with torch.no_grad():
@@ -305,6 +288,20 @@ def encode_fields(net: ResidualAutoencoder, x: torch.Tensor, settings: TrainSett
     with torch.no_grad(), torch_threads(settings.threads):
         parts = [net.features(part.to(device)).float().cpu() for part in x.split(_BLOCK)]
     return torch.cat(parts).numpy()
+
+
+def _untrained(shape: tuple[int, ...], settings: DecSettings) -> ResidualAutoencoder:
+    """Check that fields of this shape can be clustered, and build an autoencoder for them."""
+    n, n_channels, height, width = shape
+    if height != width:
+        raise InputError(f"fields of {height} x {width} px: crop them to squares")
+    if n < settings.n_clusters:
+        raise InputError(f"{n} fields cannot form {settings.n_clusters} clusters")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.autoencoder.seed)
+        return ResidualAutoencoder(
+            *(n_channels, height, settings.n_maps, settings.widths, settings.pooling)
+        )
 
 
 def _reconstruction_loss(

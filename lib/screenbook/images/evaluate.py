@@ -17,7 +17,7 @@ import pandas as pd
 
 from screenbook.errors import InputError, listing
 from screenbook.images.batch_mixing import ALPHA, batch_mixing
-from screenbook.images.class_accuracy import class_accuracy
+from screenbook.images.class_accuracy import ClassAccuracy, class_accuracy
 from screenbook.images.embedding_scores import NONE, PLATE, Evaluation, score_row
 from screenbook.images.grit import grit
 from screenbook.images.held_out_mechanisms import mechanism_scores
@@ -98,14 +98,7 @@ def evaluate(
         points = asked.standardised() if how == PLATE else asked.points
         if points is None:
             continue
-        told = class_accuracy(
-            *(points, asked.label, asked.classes, asked.split.train, asked.split.test),
-            asked.obs["experiment"].astype(str).to_numpy(),
-            k=questions.k,
-            temperature=questions.temperature,
-            probe_strength=questions.probe_strength,
-            balanced=questions.balanced,
-        )
+        told = _of_classes(points, asked, questions)
         rows = [*told.scores, *_of_batches(points, asked, questions)]
         rows += _of_treatments(points[asked.split.test], asked, questions)
         scores.append(pd.DataFrame(rows).assign(standardised=how))
@@ -198,6 +191,17 @@ def _shared_classes(
     place = np.searchsorted(classes, names)
     known = np.isin(names, classes)
     return np.where(known, np.minimum(place, len(classes) - 1), -1), classes
+
+
+def _of_classes(points: np.ndarray, asked: _Asked, questions: Questions) -> ClassAccuracy:
+    return class_accuracy(
+        *(points, asked.label, asked.classes, asked.split.train, asked.split.test),
+        asked.obs["experiment"].astype(str).to_numpy(),
+        k=questions.k,
+        temperature=questions.temperature,
+        probe_strength=questions.probe_strength,
+        balanced=questions.balanced,
+    )
 
 
 def _of_batches(points: np.ndarray, asked: _Asked, questions: Questions) -> list[dict[str, Any]]:

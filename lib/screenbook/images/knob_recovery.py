@@ -67,15 +67,8 @@ def knob_recovery(
     if len(knobs) != len(embedding) or len(obs) != len(embedding):
         raise ValueError(f"{len(knobs)} rows of knobs and {len(obs)} for {len(embedding)} fields")
     values = knobs.to_numpy(dtype=np.float64)
-    bad = ~np.isfinite(values).all(axis=0)
-    if bad.any():
-        raise InputError(
-            f"knob {str(knobs.columns[bad][0])!r} has a missing value: drop the column"
-        )
     experiment = pd.factorize(obs["experiment"].astype(str), sort=True)[0]
-    if len(np.unique(experiment)) < 3:
-        raise InputError("column experiment: knobs can be asked with three experiments or more")
-    kept = values.std(axis=0) > 1e-9 * np.maximum(np.abs(values).max(axis=0), 1e-300)
+    kept = _varying(knobs.columns, values, experiment)
     values, names = values[:, kept], knobs.columns[kept].astype(str)
     if split is not None:
         parts = [(np.flatnonzero(split.train), np.flatnonzero(split.test))]
@@ -114,6 +107,16 @@ def knob_tables(
         wide = mine.pivot_table(index="knob", columns="embedding", values=value, sort=False)
         out[varies] = wide.reindex(columns=[name for name in recoveries if name in wide])
     return out
+
+
+def _varying(names: pd.Index, values: np.ndarray, experiment: np.ndarray) -> np.ndarray:
+    """Check the knobs, and find those that vary at all: bool (n_knobs,)."""
+    bad = ~np.isfinite(values).all(axis=0)
+    if bad.any():
+        raise InputError(f"knob {str(names[bad][0])!r} has a missing value: drop the column")
+    if len(np.unique(experiment)) < 3:
+        raise InputError("column experiment: knobs can be asked with three experiments or more")
+    return values.std(axis=0) > 1e-9 * np.maximum(np.abs(values).max(axis=0), 1e-300)
 
 
 def _folds(
