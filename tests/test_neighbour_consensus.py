@@ -77,6 +77,17 @@ def test_chance_is_what_random_points_give_under_every_rule():
         assert seen == pytest.approx(found[0].chance, abs=0.02), rule
 
 
+def test_fields_that_are_not_asked_are_neighbours_only():
+    points, label, batch = labelled_points(apart=2.0)
+    asked = batch == 0
+    everyone = neighbour_consensus(points, label)
+    some = neighbour_consensus(points, label, asked=asked, clusters=batch)
+    np.testing.assert_array_equal(some.credit[asked], everyone.credit[asked])
+    assert np.isnan(some.credit[~asked]).all()
+    assert some.share.n == asked.sum()
+    assert some.chance == pytest.approx(everyone.chance)
+
+
 def test_the_table_measures_the_same_of_all():
     points, label, batch = labelled_points(apart=4.0, shift=2.0)
     noise = np.random.default_rng(0).normal(size=(len(points), 2))

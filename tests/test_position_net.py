@@ -68,8 +68,9 @@ def test_a_blind_net_sees_the_outer_patch_only():
 
 
 def test_both_patches_share_one_trunk():
-    net = PositionNet(6, 28, PositionNetSettings(merge="concat"))
-    one = PositionNet(6, 28, PositionNetSettings(merge="blind"))
+    seed_sized = replace(ORIGINAL, padding=1, pool_px=1)
+    net = PositionNet(6, 28, replace(seed_sized, merge="concat"))
+    one = PositionNet(6, 28, replace(seed_sized, merge="blind"))
     assert count_parameters(net.trunk) == count_parameters(one.trunk)
     assert net.head[0].in_features == 2 * one.head[0].in_features == 2 * 4 * 4 * 4
 

@@ -44,17 +44,25 @@ class PositionNetSettings:
         added to a variance.
     """
 
-    widths: tuple[int, ...] = (64, 16, 4)
+    widths: tuple[int, ...] = (32, 16)
     merge: str = "concat"
     padding: int = 1
     pool_px: int = 1
-    n_hidden: int = 16
+    n_hidden: int = 32
     dropout: float = 0.0
     norm_momentum: float = 0.1
     norm_epsilon: float = 1e-3
 
 
-ORIGINAL = PositionNetSettings(merge="add", padding=0, pool_px=3, dropout=0.2, norm_momentum=0.01)
+ORIGINAL = PositionNetSettings(
+    widths=(64, 16, 4),
+    merge="add",
+    padding=0,
+    n_hidden=16,
+    pool_px=3,
+    dropout=0.2,
+    norm_momentum=0.01,
+)
 """The net as first published, for patches of 133 or 100 pixels in 3 channels."""
 
 

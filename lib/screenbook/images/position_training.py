@@ -47,18 +47,22 @@ class PositionSettings:
     turn : bool
         Turn and mirror the fields of a step, all in the same way: eight times the data. It
         takes traces away that tell directions apart, so leave it out to measure those.
+    stain_shift : float
+        Multiply every channel of a field by 1 and add 0 give or take so much (SD), the same for
+        its patches: what a stain differs by between wells is then of no use.
     training : TrainSettings
         Adam by default. The first public form took SGD with Nesterov's step:
         ``optimiser="sgd", momentum=0.9, nesterov=True``.
     """
 
     net: PositionNetSettings = field(default_factory=PositionNetSettings)
-    grid: PatchGrid = field(default_factory=lambda: PatchGrid(margin_px=4, jitter_px=2))
-    n_fields: int = 64
+    grid: PatchGrid = field(default_factory=lambda: PatchGrid(margin_px=2, jitter_px=1))
+    n_fields: int = 128
     turn: bool = True
+    stain_shift: float = 0.5
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            n_steps=600, learning_rate=4e-3, optimiser="adam", warmup_steps=20
+            n_steps=600, learning_rate=0.01, optimiser="adam", warmup_steps=20
         )
     )
 
@@ -125,7 +129,7 @@ def train_position(
     """
     settings = settings or PositionSettings()
     is_train, groups = np.asarray(is_train, dtype=bool), np.asarray(groups)
-    _refuse_split(is_train, groups)
+    refuse_split(is_train, groups)
     learn = np.flatnonzero(is_train)
     seed = settings.training.seed
     height, width = images.shape[2:]
@@ -140,6 +144,8 @@ def train_position(
         fields = torch.from_numpy(images[rows])
         if settings.turn:
             fields = turned(fields, int(step.rng.integers(8)))
+        if settings.stain_shift:
+            fields = restained(fields, settings.stain_shift, step.draws)
         patches = cut(fields, settings.grid, step.draws).to(step.device)
         scores = net.all_directions(patches).flatten(0, 1)  # (4 fields, 4)
         target = truth.repeat(len(rows)).to(step.device)
@@ -226,6 +232,20 @@ def position_table(results: Mapping[str, TrainedPosition]) -> pd.DataFrame:
     )
 
 
+def restained(fields: torch.Tensor, spread: float, draws: torch.Generator) -> torch.Tensor:
+    """Draw another gain and offset for every channel of every field.
+
+    Parameters
+    ----------
+    fields : Tensor, shape (n, channel, y, x)
+    spread : float
+        SD of the gain about 1 and of the offset about 0.
+    draws : torch.Generator
+    """
+    gain, offset = torch.randn(2, *fields.shape[:2], 1, 1, generator=draws) * spread
+    return fields * (1 + gain) + offset
+
+
 def _shares(answers: np.ndarray, groups: np.ndarray) -> tuple[Share, Share]:
     """Share of right directions, and of right axes."""
     of_pair = np.repeat(groups, answers.shape[1])
@@ -243,7 +263,13 @@ def _confusion(answers: np.ndarray) -> pd.DataFrame:
     )
 
 
-def _refuse_split(is_train: np.ndarray, groups: np.ndarray) -> None:
+def refuse_split(is_train: np.ndarray, groups: np.ndarray) -> None:
+    """Refuse a split with an empty side, or with a group on both.
+
+    Raises
+    ------
+    InputError
+    """
     if not is_train.any() or is_train.all():
         side = "train on" if not is_train.any() else "test on"
         raise InputError(f"no field to {side}: hold some experiments back, but not all")

@@ -128,25 +128,37 @@ def illumination(pixels: np.ndarray, batch: np.ndarray) -> tuple[np.ndarray, np.
     return names, light
 
 
-def without_illumination(pixels: np.ndarray, batch: np.ndarray) -> np.ndarray:
+def without_illumination(pixels: np.ndarray, batch: np.ndarray, *, pool: int = 1) -> np.ndarray:
     """Divide every field by the light over the fields of its plate (:func:`illumination`).
 
     Parameters
     ----------
     pixels : ndarray of uint8 or uint16, shape (n, channel, y, x)
     batch : ndarray, shape (n,)
+    pool : int
+        Average squares of so many pixels afterwards; rows and columns left over are cut off.
 
     Returns
     -------
-    ndarray of float32, same shape
-        In grey levels; not rounded.
+    ndarray, shape (n, channel, y // pool, x // pool)
+        In whole grey levels of the type of `pixels`.
     """
     names, light = illumination(pixels, batch)
     code = np.searchsorted(names, np.asarray(batch))
-    out = pixels.astype(np.float32)
+    n, n_channels, height, width = pixels.shape
+    out = np.empty((n, n_channels, height // pool, width // pool), dtype=pixels.dtype)
     for b in range(len(names)):
-        out[code == b] /= light[b]
+        for rows in np.array_split(np.flatnonzero(code == b), max(1, (code == b).sum() // 128)):
+            out[rows] = _like(pixels, [pooled(pixels[rows] / light[b], pool)])
     return out
+
+
+def pooled(pixels: np.ndarray, pool: int) -> np.ndarray:
+    """Average squares of `pool` pixels, (n, channel, y, x) to (n, channel, y // pool, ...)."""
+    n, n_channels, height, width = pixels.shape
+    y, x = height // pool, width // pool
+    whole = pixels[:, :, : y * pool, : x * pool]
+    return whole.reshape(n, n_channels, y, pool, x, pool).mean(axis=(3, 5), dtype=np.float32)
 
 
 def _blocks(pixels: np.ndarray, size: int = 128) -> list[np.ndarray]:

@@ -54,10 +54,14 @@ def all_layer_features(
         for first in range(0, len(images), block):
             x = torch.from_numpy(images[first : first + block]).to(device)
             for part, maps in zip(parts, trunk.maps(x), strict=True):
-                flat = maps.flatten(2)
-                pooled = torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
-                part.append(pooled.cpu().numpy())
+                part.append(pooled_maps(maps).cpu().numpy())
     return {name: np.concatenate(part) for name, part in zip(trunk.layer_names, parts, strict=True)}
+
+
+def pooled_maps(maps: torch.Tensor) -> torch.Tensor:
+    """Mean and SD over the field of every map: (n, filters, y, x) to (n, 2 * filters)."""
+    flat = maps.flatten(2)
+    return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
 
 
 def centre_patch_features(
