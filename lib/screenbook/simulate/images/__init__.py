@@ -10,7 +10,7 @@ types untreated, and one of them under each compound, all at random places of 38
 fields a well. Batch, cell type and treatment are crossed. Wells differ in every biology knob
 (`well_spread`) and in stain uptake (`stain_spread`), fields in their number of cells.
 
-**Cells** (:mod:`.cells`, :mod:`.field`). Their number is Poisson; centres are pushed apart until
+**Cells** (:mod:`.cells`, :mod:`.field`). So many for the area; centres are pushed apart until
 cells have room, or are drawn together into islands. A cell is an ellipse with bays (waves around
 its outline); where cells meet, a pixel belongs to the one that it is nearest to in that cell's own
 elliptic measure, which gives the polygons of a confluent layer. Nuclei are ellipses with dents,
@@ -34,9 +34,9 @@ mechanism and quirks of its own, and acts on a share of the cells only.
 
 **Batch knobs** (:mod:`.optics`). Gain of stain and camera, and offset, are affine in each channel,
 and standardising by a plate's controls takes them off. Not so blur, haze (light from 14 um around),
-misalignment of channels, bleed-through between neighbours in the spectrum, the response curve's
-gamma, uneven illumination, photon noise, seeding density and shrinkage: `batch_strength` is their
-factor.
+stain that is bound to nothing and fills cells evenly, misalignment of channels, bleed-through
+between neighbours in the spectrum, the response curve's gamma, uneven illumination, photon noise,
+seeding density and shrinkage: `batch_strength` is their factor (`illumination` that of the lamp).
 
 **Order**: stains, uptake, blur and haze and misalignment at once (in Fourier space), bleed-through,
 illumination and gain, gamma, photon and read noise, offset, 8 bits.

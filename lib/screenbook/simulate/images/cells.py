@@ -78,7 +78,8 @@ def place_cells(
     """
     mix = {k: base[k] + responders * (treated[k] - base[k]) for k in base}
     side = extent_um + 1.4 * mix["cell_radius"]
-    n = max(int(rng.poisson(mix["density"] * density * side**2 * 1e-6)), 1)
+    # Settled cells keep apart: their number varies less than a Poisson variable.
+    n = max(int(mix["density"] * density * side**2 * 1e-6 + rng.uniform()), 1)
     acted_on = rng.uniform(size=n) < responders
     knobs = {k: np.where(acted_on, treated[k], base[k]) for k in base}
     for name in ("cell_radius", "nucleus_radius"):

@@ -87,7 +87,7 @@ CELL_TYPES: dict[str, dict[str, float]] = {
     },
     # Hepatoma: small round cells in islands, crowded with organelles.
     "HEPG2": {
-        **{"density": 1250, "clustering": 0.92, "alignment": 0.05},
+        **{"density": 1350, "clustering": 0.92, "alignment": 0.05},
         **{"cell_radius": 13, "cell_aspect": 1.15, "cell_ruffle": 0.06, "thickness": 1.45},
         **{"nucleus_radius": 6.0, "nucleus_aspect": 1.12, "nucleus_lobes": 0.03},
         **{"chromatin_contrast": 0.20, "chromatin_grain": 3.6},
@@ -99,9 +99,9 @@ CELL_TYPES: dict[str, dict[str, float]] = {
     },
     # Osteosarcoma: large, flat, spread apart.
     "U2OS": {
-        **{"density": 480, "clustering": 0.10, "alignment": 0.1},
-        **{"cell_radius": 26, "cell_aspect": 1.45, "cell_ruffle": 0.16, "thickness": 1.05},
-        **{"nucleus_radius": 8.6, "nucleus_aspect": 1.28, "nucleus_lobes": 0.04},
+        **{"density": 640, "clustering": 0.10, "alignment": 0.1},
+        **{"cell_radius": 24, "cell_aspect": 1.45, "cell_ruffle": 0.16, "thickness": 1.05},
+        **{"nucleus_radius": 8.3, "nucleus_aspect": 1.28, "nucleus_lobes": 0.04},
         **{"chromatin_contrast": 0.15, "chromatin_grain": 5.0},
         **{"nucleoli": 3.2, "nucleolus_radius": 1.6, "nucleolus_contrast": 1.6},
         **{"er_decay": 12, "er_texture": 0.3},

@@ -16,6 +16,9 @@ BLEED = (("ER", "RNA"), ("RNA", "ER"), ("actin", "Golgi"), ("Golgi", "actin"))
 EXPOSURE = 100.0
 """Grey level of a stain of brightness 1 where light and camera gain are 1."""
 
+PER_CHANNEL = ("gain", "offset", "psf_um", "haze", "loose", "gamma", "illumination_depth")
+"""Numbers of a batch that each channel has its own of."""
+
 
 @dataclass(frozen=True)
 class Optics:
@@ -35,6 +38,8 @@ class Optics:
         Misalignment in y and x.
     bleed : ndarray, shape (len(BLEED),)
         Share of a channel's light that leaks into another.
+    loose : ndarray
+        Share of the stain that is bound to nothing and fills cells evenly.
     gamma : ndarray
         Of the response curve.
     illumination_depth : ndarray
@@ -56,6 +61,7 @@ class Optics:
     haze_um: float
     shift_um: np.ndarray
     bleed: np.ndarray
+    loose: np.ndarray
     gamma: np.ndarray
     illumination_depth: np.ndarray
     illumination_centre: np.ndarray
@@ -67,7 +73,7 @@ class Optics:
     def table(self) -> dict[str, float]:
         """All numbers by name: ``batch_gain_DNA`` and so on."""
         row: dict[str, float] = {}
-        for name in ("gain", "offset", "psf_um", "haze", "gamma", "illumination_depth"):
+        for name in PER_CHANNEL:
             for channel, value in zip(CHANNELS, getattr(self, name), strict=True):
                 row[f"batch_{name}_{channel}"] = float(value)
         for channel, (y, x) in zip(CHANNELS, self.shift_um, strict=True):
@@ -100,17 +106,18 @@ def draw_optics(spec: ImageSpec, rng: np.random.Generator) -> Optics:
     return Optics(
         gain=np.exp(0.35 * spec.gain_strength * own[0]),
         offset=6 + 4 * spec.gain_strength * uniform[0],
-        psf_um=1.1 * np.exp(much * (0.26 * common[0] + 0.18 * own[1])),
-        haze=0.12 + much * 0.36 * (uniform[1] - 0.33),
+        psf_um=1.1 * np.exp(much * (0.38 * common[0] + 0.20 * own[1])),
+        haze=np.clip(0.18 + much * 0.4 * (uniform[1] - 0.4), 0.0, 0.9),
         haze_um=14.0,
         shift_um=much * 0.5 * own[2:4].T,
-        bleed=np.clip(0.10 + much * 0.08 * own[4, : len(BLEED)], 0.0, None),
-        gamma=np.exp(much * (0.18 * common[1] + 0.12 * own[5])),
+        bleed=np.clip(0.15 + much * 0.15 * own[4, : len(BLEED)], 0.0, 1.0),
+        loose=np.clip(0.15 + much * 0.4 * (uniform[3] - 0.37), 0.0, 0.9),
+        gamma=np.exp(much * (0.20 * common[1] + 0.16 * own[5])),
         illumination_depth=spec.illumination * (0.1 + 0.3 * uniform[2]),
         illumination_centre=corner,
-        photons=float(260 * np.exp(0.4 * much * common[2])),
+        photons=float(260 * np.exp(0.5 * much * common[2])),
         read_noise=2.0,
-        density=float(np.exp(0.15 * much * common[3])),
+        density=float(np.exp(0.18 * much * common[3])),
         size=float(np.exp(0.05 * much * common[4])),
     )
 

@@ -166,7 +166,8 @@ def draw_field(
         density=optics.density * np.exp(place.normal(0, spec.density_spread)),
         rng=place,
     )
-    light = stain(lay_out_field(cells, side, spec.um_per_px, paint), paint)
+    field = lay_out_field(cells, side, spec.um_per_px, paint)
+    light = stain(field, paint, optics.loose)
     uptake = [record[f"stain_{name}"] for name in CHANNELS]
     light *= np.array(uptake, dtype=np.float32)[:, None, None]
     inside = (np.abs(cells.centre) < spec.size_px * spec.um_per_px / 2).all(1)

@@ -64,8 +64,8 @@ class ImageSpec:
         Factor on batch effects that an affine correction of each channel takes off: stain
         and camera gain, offset.
     batch_strength : float
-        Factor on batch effects that none takes off: blur, haze, bleed-through, response
-        curve, misalignment of channels, seeding density, shrinkage.
+        Factor on batch effects that none takes off: blur, haze, bleed-through, loose
+        stain, response curve, misalignment of channels, seeding density, shrinkage.
     illumination : float
         Factor on how much darker than the brightest point a field's corner is.
     """
@@ -80,10 +80,10 @@ class ImageSpec:
     size_px: int = 108
     um_per_px: float = 1.3
     treatment_strength: float = 1.0
-    well_spread: float = 0.08
-    stain_spread: float = 0.15
-    density_spread: float = 0.2
-    cell_spread: float = 0.12
+    well_spread: float = 0.05
+    stain_spread: float = 0.12
+    density_spread: float = 0.10
+    cell_spread: float = 0.10
     gain_strength: float = 1.0
     batch_strength: float = 1.0
     illumination: float = 1.0

@@ -13,14 +13,19 @@ from screenbook.simulate.images.textures import noise
 BUNDLE_PERIOD, BUNDLE_STEP = 6.0, 0.25
 """um: mean spacing of stress fibres, and how finely they are drawn."""
 
+LOOSE = np.float32(0.4)
+"""Brightness of stain that is bound to nothing."""
 
-def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
+
+def stain(field: Field, rng: np.random.Generator, loose: np.ndarray) -> np.ndarray:
     """Paint the six stains.
 
     Parameters
     ----------
     field : Field
     rng : Generator
+    loose : ndarray, shape (6,)
+        Share of each stain that fills cells evenly.
 
     Returns
     -------
@@ -52,7 +57,8 @@ def stain(field: Field, rng: np.random.Generator) -> np.ndarray:
     out[3] = _rna(field, cytoplasm, fine, spots)
     out[4] = _mitochondria(field, cytoplasm, mito, slow)
     out[5] = _golgi(field, cytoplasm, fine, net, rng)
-    return out
+    share = loose.astype(np.float32)[:, None, None]
+    return (1 - share) * out + share * LOOSE * field.cell
 
 
 def _dna(

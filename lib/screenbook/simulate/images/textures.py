@@ -46,7 +46,7 @@ def _band(side: int, um_per_px: float, period: float) -> np.ndarray:
     fy = fft.fftfreq(side)[:, None] / um_per_px
     fx = fft.rfftfreq(side)[None, :] / um_per_px
     f = np.sqrt(fy**2 + fx**2)
-    width = 0.35 / period
+    width = 0.45 / period
     band = np.exp(-((f - 1 / period) ** 2) / (2 * width**2))
     band[0, 0] = 0
     # Waves off the borders of the half spectrum stand for two.

@@ -8,19 +8,19 @@ from screenbook.simulate.images.knobs import Biology, shifted
 
 MECHANISMS: dict[str, dict[str, float]] = {
     "actin inhibitor": {
-        **{"actin_fibres": -1.7, "actin_cortex": -0.4, "cell_radius": -0.24},
-        **{"cell_ruffle": 0.65, "multinucleate": 1.0},
+        **{"actin_fibres": -2.2, "actin_cortex": -0.5, "cell_radius": -0.32},
+        **{"cell_ruffle": 0.7, "multinucleate": 1.2},
     },
     "tubulin inhibitor": {
-        **{"golgi_dispersal": 2.6, "mitotic": 1.7, "multinucleate": 1.9, "mito_decay": -0.5},
-        **{"nucleus_lobes": 1.1, "cell_aspect": -0.25},
+        **{"golgi_dispersal": 3.2, "mitotic": 1.7, "multinucleate": 2.2, "mito_decay": -0.7},
+        **{"nucleus_lobes": 1.3, "cell_aspect": -0.3},
     },
     "topoisomerase inhibitor": {
-        **{"nucleus_radius": 0.28, "density": -0.45, "cell_radius": 0.16, "mitotic": -1.5},
-        **{"chromatin_contrast": 0.55, "nucleoli": -0.6, "nucleolus_radius": 0.3},
+        **{"nucleus_radius": 0.42, "density": -0.5, "cell_radius": 0.2, "mitotic": -1.5},
+        **{"chromatin_contrast": 0.8, "nucleoli": -0.6, "nucleolus_radius": 0.4},
     },
     "mitochondrial uncoupler": {
-        **{"mito_fragments": 2.3, "mito_grain": -0.3, "mito_decay": 0.5, "er_decay": -0.3},
+        **{"mito_fragments": 2.8, "mito_grain": -0.3, "mito_decay": 0.8, "er_decay": -0.4},
         **{"er_texture": 0.4},
     },
 }
@@ -60,16 +60,16 @@ _ACTIN, _TUBULIN, _TOPO, _UNCOUPLER = MECHANISMS
 
 COMPOUNDS: tuple[Compound, ...] = (
     Compound("actin-1", _ACTIN, 1.15),
-    Compound("actin-2", _ACTIN, 0.9, {"golgi_dispersal": 1.8, "er_decay": -0.35}),
-    Compound("actin-3", _ACTIN, 1.0, {"nucleus_radius": -0.22, "chromatin_contrast": 0.5}, 0.75),
-    Compound("tubulin-1", _TUBULIN, 1.15),
-    Compound("tubulin-2", _TUBULIN, 0.9, {"nucleoli": 0.8, "er_decay": 0.5}),
-    Compound("tubulin-3", _TUBULIN, 1.0, {"actin_fibres": 0.8}, 0.75),
+    Compound("actin-2", _ACTIN, 0.9, {"golgi_dispersal": 2.8, "er_decay": -0.6}),
+    Compound("actin-3", _ACTIN, 1.0, {"nucleus_radius": -0.3, "mito_decay": 0.8}, 0.85),
+    Compound("tubulin-1", _TUBULIN, 1.15, {"er_decay": -0.3}),
+    Compound("tubulin-2", _TUBULIN, 0.9, {"nucleolus_contrast": 0.8, "er_decay": 0.7}),
+    Compound("tubulin-3", _TUBULIN, 1.0, {"actin_fibres": 1.0}, 0.85),
     Compound("topo-1", _TOPO, 1.15),
-    Compound("topo-2", _TOPO, 0.9, {"nucleolus_contrast": -1.2}),
-    Compound("topo-3", _TOPO, 1.0, {"actin_cortex": 0.8}, 0.75),
+    Compound("topo-2", _TOPO, 0.9, {"nucleolus_contrast": -1.6, "golgi_amount": 0.6}),
+    Compound("topo-3", _TOPO, 1.0, {"actin_cortex": 1.0, "er_decay": -0.5}, 0.85),
     Compound("uncoupler-1", _UNCOUPLER, 1.15),
-    Compound("uncoupler-2", _UNCOUPLER, 0.9, {"golgi_amount": -1.0}),
-    Compound("uncoupler-3", _UNCOUPLER, 1.0, {"chromatin_contrast": 0.6, "er_decay": 0.5}, 0.75),
+    Compound("uncoupler-2", _UNCOUPLER, 0.9, {"golgi_amount": -1.5}),
+    Compound("uncoupler-3", _UNCOUPLER, 1.0, {"nucleus_radius": -0.22, "er_decay": 0.9}, 0.85),
 )
 """Three compounds of each mechanism."""
