@@ -95,9 +95,11 @@ def test_truth_has_every_knob_of_every_field(small):
 def test_truth_shows_what_a_compound_does():
     spec = ImageSpec(n_experiments=1, well_spread=0)
     design = design_images(spec)
-    row = design.biology[design.obs["treatment"] == "actin-1"].iloc[0]
+    row = design.biology[design.obs["treatment"] == COMPOUNDS[0].name].iloc[0]
     effect = np.log(row["treated_actin_fibres"] / row["base_actin_fibres"])
-    assert effect == pytest.approx(MECHANISMS["actin inhibitor"]["actin_fibres"])
+    assert effect == pytest.approx(
+        COMPOUNDS[0].strength * MECHANISMS[COMPOUNDS[0].moa]["actin_fibres"]
+    )
     still = design_images(dataclasses.replace(spec, treatment_strength=0)).biology
     for knob in KNOBS:
         np.testing.assert_allclose(still[f"treated_{knob}"], still[f"base_{knob}"])
