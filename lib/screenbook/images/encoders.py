@@ -82,7 +82,7 @@ def _conv_block(n_in: int, n_out: int, depth: int) -> nn.Sequential:
         layers += [
             nn.Conv2d(n_in if first else n_out, n_out, 3, 2 if first else 1, padding=1, bias=False),
             nn.GroupNorm(8, n_out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
 

@@ -79,7 +79,7 @@ class DistillationSettings:
 
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            n_steps=450, learning_rate=7e-4, warmup_steps=20, weight_decay=4e-3, clip=3.0
+            n_steps=300, learning_rate=4e-3, warmup_steps=20, weight_decay=4e-3, clip=3.0
         )
     )
     views: ViewSettings = field(default_factory=ViewSettings)

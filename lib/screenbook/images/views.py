@@ -38,7 +38,7 @@ class ViewSettings:
     """
 
     size: int = 32
-    area: tuple[float, float] = (0.35, 1.0)
+    area: tuple[float, float] = (0.6, 1.0)
     n_local: int = 0
     local_size: int = 20
     local_area: tuple[float, float] = (0.1, 0.3)
