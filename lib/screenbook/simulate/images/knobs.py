@@ -70,13 +70,13 @@ CELL_TYPES: dict[str, dict[str, float]] = {
         **{"nucleoli": 2.5, "nucleolus_radius": 1.4, "nucleolus_contrast": 1.5},
         **{"er_decay": 10, "er_texture": 0.25},
         **{"mito_grain": 5.0, "mito_decay": 14, "mito_fragments": 0.2},
-        **{"actin_fibres": 1.15, "actin_cortex": 0.65},
+        **{"actin_fibres": 1.0, "actin_cortex": 0.65},
         **{"golgi_amount": 3.4, "golgi_dispersal": 0.10, "mitotic": 0.02, "multinucleate": 0.01},
     },
     # Pigment epithelium: a confluent cobblestone with actin belts.
     "RPE": {
-        **{"density": 1250, "clustering": 0.03, "alignment": 0.1},
-        **{"cell_radius": 22, "cell_aspect": 1.12, "cell_ruffle": 0.04, "thickness": 0.8},
+        **{"density": 1080, "clustering": 0.03, "alignment": 0.1},
+        **{"cell_radius": 22, "cell_aspect": 1.12, "cell_ruffle": 0.04, "thickness": 0.9},
         **{"nucleus_radius": 7.0, "nucleus_aspect": 1.18, "nucleus_lobes": 0.02},
         **{"chromatin_contrast": 0.12, "chromatin_grain": 4.0},
         **{"nucleoli": 2.0, "nucleolus_radius": 1.5, "nucleolus_contrast": 1.4},
@@ -87,14 +87,14 @@ CELL_TYPES: dict[str, dict[str, float]] = {
     },
     # Hepatoma: small round cells in islands, crowded with organelles.
     "HEPG2": {
-        **{"density": 1350, "clustering": 0.92, "alignment": 0.05},
-        **{"cell_radius": 13, "cell_aspect": 1.15, "cell_ruffle": 0.06, "thickness": 1.45},
+        **{"density": 1600, "clustering": 0.9, "alignment": 0.05},
+        **{"cell_radius": 13, "cell_aspect": 1.15, "cell_ruffle": 0.06, "thickness": 1.2},
         **{"nucleus_radius": 6.0, "nucleus_aspect": 1.12, "nucleus_lobes": 0.03},
         **{"chromatin_contrast": 0.20, "chromatin_grain": 3.6},
         **{"nucleoli": 1.6, "nucleolus_radius": 1.7, "nucleolus_contrast": 1.9},
         **{"er_decay": 9, "er_texture": 0.3},
         **{"mito_grain": 3.6, "mito_decay": 10, "mito_fragments": 0.5},
-        **{"actin_fibres": 0.2, "actin_cortex": 1.8},
+        **{"actin_fibres": 0.2, "actin_cortex": 1.5},
         **{"golgi_amount": 3.4, "golgi_dispersal": 0.35, "mitotic": 0.04, "multinucleate": 0.06},
     },
     # Osteosarcoma: large, flat, spread apart.
