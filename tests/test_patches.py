@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from screenbook.errors import InputError
-from screenbook.images.patches import DIRECTIONS, OPPOSITE, PatchGrid, cut, turned
+from screenbook.images.patches import DIRECTIONS, OPPOSITE, PatchGrid, cut, turned, turned_patches
 
 
 def addressed(n=3, side=30):
@@ -68,6 +68,18 @@ def test_turns_are_all_eight_and_take_patches_along():
     mirrored = cut(turned(fields, 4), grid)[:, 1 + DIRECTIONS.index("left")]
     right = cut(fields, grid)[:, 1 + DIRECTIONS.index("right")]
     assert torch.equal(mirrored, right.flip(3))
+
+
+@pytest.mark.parametrize("way", range(8))
+def test_turning_patches_is_turning_their_fields(way):
+    fields, grid = addressed(2), PatchGrid(margin_px=2)
+    assert torch.equal(turned_patches(cut(fields, grid), way), cut(turned(fields, way), grid))
+
+
+def test_some_rows_only():
+    fields, grid = addressed(5), PatchGrid(margin_px=2)
+    rows = np.array([4, 1, 1])
+    assert torch.equal(cut(fields, grid, rows=rows), cut(fields[rows], grid))
 
 
 def test_opposite_directions():

@@ -12,6 +12,7 @@ from screenbook.images.position_training import (
     PositionSettings,
     position_answers,
     position_table,
+    restained,
     train_position,
 )
 from screenbook.images.shortcuts import with_vignette
@@ -89,6 +90,16 @@ def test_the_callers_random_numbers_stay_as_they_were():
     torch.manual_seed(5)
     train_position(FIELDS, IS_TRAIN, GROUPS, settings(n_steps=1))
     assert torch.rand(1) == expected
+
+
+def test_another_stain_is_one_for_all_patches_of_a_field():
+    patches = torch.randn(400, 5, 3, 4, 4)
+    found = restained(patches, 0.2, torch.Generator().manual_seed(0))
+    gain = (found[..., 0, 0] - found[..., 1, 1]) / (patches[..., 0, 0] - patches[..., 1, 1])
+    torch.testing.assert_close(gain, gain[:, :1].expand_as(gain), rtol=1e-2, atol=1e-2)
+    assert gain[:, 0].mean() == pytest.approx(1.0, abs=0.03)
+    assert gain[:, 0].std() == pytest.approx(0.2, abs=0.02)
+    assert not torch.allclose(gain[:, 0, 0], gain[:, 0, 1])
 
 
 def test_sgd_with_nesterov_trains_too():

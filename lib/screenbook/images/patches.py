@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 
 from screenbook.errors import InputError
@@ -76,7 +77,10 @@ class PatchGrid:
 
 
 def cut(
-    fields: torch.Tensor, grid: PatchGrid, draws: torch.Generator | None = None
+    fields: torch.Tensor,
+    grid: PatchGrid,
+    draws: torch.Generator | None = None,
+    rows: np.ndarray | None = None,
 ) -> torch.Tensor:
     """Cut the centre and its four neighbours from every field.
 
@@ -87,21 +91,21 @@ def cut(
     draws : torch.Generator, optional
         Of jitter and anchor, on the CPU. Without it patches lie where the grid says: neither
         jitter nor random anchor, as for a test.
+    rows : ndarray of int, shape (m,), optional
+        Fields to cut from; by default all, m = n.
 
     Returns
     -------
-    Tensor, shape (n, 5, channel, patch, patch)
+    Tensor, shape (m, 5, channel, patch, patch)
         The centre, then the neighbours in the order of :data:`DIRECTIONS`.
     """
-    n, _, height, width = fields.shape
+    rows = np.arange(len(fields)) if rows is None else rows
+    n, (height, width) = len(rows), fields.shape[2:]
     tile, side = grid.tile(height, width), grid.patch(height, width)
     corner = _corners(n, height, width, tile, grid, draws)  # (n, 5, 2)
-    if draws is None or (grid.jitter_px == 0 and not grid.random_anchor):
-        parts = [fields[:, :, y : y + side, x : x + side] for y, x in corner[0].tolist()]
-        return torch.stack(parts, dim=1)
     flat = [
         fields[i, :, y : y + side, x : x + side]
-        for i, places in enumerate(corner.tolist())
+        for i, places in zip(rows.tolist(), corner.tolist(), strict=True)
         for y, x in places
     ]
     return torch.stack(flat).view(n, 5, -1, side, side)
@@ -121,6 +125,24 @@ def turned(fields: torch.Tensor, way: int) -> torch.Tensor:
     """
     out = torch.rot90(fields, way % 4, (2, 3)) if way % 4 else fields
     return out.flip(3) if way >= 4 else out
+
+
+def turned_patches(patches: torch.Tensor, way: int) -> torch.Tensor:
+    """Do to patches what :func:`turned` does to their fields: each turns, and takes a new place.
+
+    Parameters
+    ----------
+    patches : Tensor, shape (n, 5, channel, patch, patch)
+        As :func:`cut` has them.
+    way : int
+        0 to 7.
+    """
+    places = torch.zeros(3, 3, dtype=torch.long)
+    for number, (down, right) in enumerate(_STEP):
+        places[down + 1, right + 1] = number
+    order = turned(places[None, None], way)[0, 0]
+    order = torch.stack([order[down + 1, right + 1] for down, right in _STEP])
+    return turned(patches[:, order].flatten(0, 1), way).unflatten(0, patches.shape[:2])
 
 
 def _corners(

@@ -48,7 +48,7 @@ class PositionNetSettings:
     merge: str = "concat"
     padding: int = 1
     pool_px: int = 1
-    n_hidden: int = 32
+    n_hidden: int = 64
     dropout: float = 0.0
     norm_momentum: float = 0.1
     norm_epsilon: float = 1e-3

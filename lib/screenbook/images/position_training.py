@@ -16,7 +16,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from screenbook.errors import InputError
-from screenbook.images.patches import DIRECTIONS, PatchGrid, cut, turned
+from screenbook.images.patches import DIRECTIONS, PatchGrid, cut, turned_patches
 from screenbook.images.position_net import PositionNet, PositionNetSettings, count_parameters
 from screenbook.images.shares import Share, clustered_share
 from screenbook.images.training import (
@@ -35,7 +35,7 @@ _AXIS = np.array([0, 1, 1, 0])  # of DIRECTIONS: up and down, left and right
 
 @dataclass(frozen=True)
 class PositionSettings:
-    """How a position net is trained.
+    """How a position net is trained; the defaults suit fields of about 54 pixels.
 
     Attributes
     ----------
@@ -49,7 +49,8 @@ class PositionSettings:
         takes traces away that tell directions apart, so leave it out to measure those.
     stain_shift : float
         Multiply every channel of a field by 1 and add 0 give or take so much (SD), the same for
-        its patches: what a stain differs by between wells is then of no use.
+        its patches: what a stain differs by between wells is then of no use. It makes the
+        question harder and the features better: 1 where these are what is wanted.
     training : TrainSettings
         Adam by default. The first public form took SGD with Nesterov's step:
         ``optimiser="sgd", momentum=0.9, nesterov=True``.
@@ -57,12 +58,12 @@ class PositionSettings:
 
     net: PositionNetSettings = field(default_factory=PositionNetSettings)
     grid: PatchGrid = field(default_factory=lambda: PatchGrid(margin_px=2, jitter_px=1))
-    n_fields: int = 128
+    n_fields: int = 64
     turn: bool = True
-    stain_shift: float = 0.5
+    stain_shift: float = 0.0
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            n_steps=600, learning_rate=0.01, optimiser="adam", warmup_steps=20
+            n_steps=700, learning_rate=0.01, optimiser="adam", warmup_steps=20
         )
     )
 
@@ -137,17 +138,16 @@ def train_position(
         torch.manual_seed(fixed_seed(seed, 1))
         net = PositionNet(images.shape[1], settings.grid.patch(height, width), settings.net)
 
-    truth = torch.arange(len(DIRECTIONS))
+    fields, truth = torch.from_numpy(images), torch.arange(len(DIRECTIONS))
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         rows = learn[epoch_rows(len(learn), settings.n_fields, step.number, seed)]
-        fields = torch.from_numpy(images[rows])
+        patches = cut(fields, settings.grid, step.draws, rows)
         if settings.turn:
-            fields = turned(fields, int(step.rng.integers(8)))
+            patches = turned_patches(patches, int(step.rng.integers(8)))
         if settings.stain_shift:
-            fields = restained(fields, settings.stain_shift, step.draws)
-        patches = cut(fields, settings.grid, step.draws).to(step.device)
-        scores = net.all_directions(patches).flatten(0, 1)  # (4 fields, 4)
+            patches = restained(patches, settings.stain_shift, step.draws)
+        scores = net.all_directions(patches.to(step.device)).flatten(0, 1)  # (4 fields, 4)
         target = truth.repeat(len(rows)).to(step.device)
         right = (scores.detach().argmax(dim=1) == target).float().mean()
         return cross_entropy(scores, target), {"accuracy": right}
@@ -237,13 +237,16 @@ def restained(fields: torch.Tensor, spread: float, draws: torch.Generator) -> to
 
     Parameters
     ----------
-    fields : Tensor, shape (n, channel, y, x)
+    fields : Tensor, shape (n, ..., channel, y, x)
+        Fields, or their patches.
     spread : float
         SD of the gain about 1 and of the offset about 0.
     draws : torch.Generator
     """
-    gain, offset = torch.randn(2, *fields.shape[:2], 1, 1, generator=draws) * spread
-    return fields * (1 + gain) + offset
+    n, channels = len(fields), fields.shape[-3]
+    shape = (2, n, *[1] * (fields.ndim - 4), channels, 1, 1)
+    gain, offset = torch.randn(shape, generator=draws) * spread
+    return torch.addcmul(offset, fields, 1 + gain)
 
 
 def _shares(answers: np.ndarray, groups: np.ndarray) -> tuple[Share, Share]:

@@ -57,17 +57,17 @@ class Variant:
 
 
 VARIANTS = (
-    Variant("concatenating"),
-    Variant("concatenating, 64-16-4 filters", widths=(64, 16, 4)),
-    Variant("adding", "add"),
+    Variant("concat"),
+    Variant("concat, 64-16-4", widths=(64, 16, 4)),
+    Variant("add", "add"),
     Variant("blind", "blind"),
-    Variant("concatenating, no gap", gap=False),
-    Variant("adding, no gap", "add", gap=False),
-    Variant("blind, light as recorded", "blind", trace="as recorded"),
+    Variant("concat, no gap", gap=False),
+    Variant("add, no gap", "add", gap=False),
+    Variant("blind, as recorded", "blind", trace="as recorded"),
     Variant("blind, vignette", "blind", trace="vignette"),
-    Variant("adding, vignette", "add", trace="vignette"),
-    Variant("concatenating, vignette", trace="vignette"),
-    Variant("blind, JPEG grid", "blind", trace="JPEG"),
+    Variant("add, vignette", "add", trace="vignette"),
+    Variant("concat, vignette", trace="vignette"),
+    Variant("blind, JPEG", "blind", trace="JPEG"),
 )
 """The method, and what it is compared with."""
 
@@ -81,7 +81,7 @@ def traced_images(
     how: How = "plate",
     pool: int = 2,
     vignette_depth: float = 0.4,
-    jpeg_quality: int = 75,
+    jpeg_quality: int = 50,
 ) -> np.ndarray:
     """Normalised fields with or without a trace of the place of a patch.
 

@@ -44,10 +44,10 @@ class SupervisedSettings:
 
     net: PositionNetSettings = field(default_factory=PositionNetSettings)
     n_fields: int = 48
-    stain_shift: float = 0.5
+    stain_shift: float = 0.0
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            n_steps=150, learning_rate=5e-3, optimiser="adam", warmup_steps=10
+            n_steps=250, learning_rate=5e-3, optimiser="adam", warmup_steps=10
         )
     )
 
