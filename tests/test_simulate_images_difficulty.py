@@ -11,8 +11,8 @@ from sklearn.preprocessing import StandardScaler
 
 from screenbook.simulate.images import ImageSpec, simulate_images
 
-BATCHES = ImageSpec(n_experiments=8, cell_types=("U2OS",), n_control_fields=24, n_treated_fields=0)
-TYPES = ImageSpec(n_experiments=4, n_control_fields=16, n_treated_fields=0)
+BATCHES = ImageSpec(n_experiments=6, cell_types=("U2OS",), n_control_fields=20, n_treated_fields=0)
+TYPES = ImageSpec(n_experiments=6, n_control_fields=8, n_treated_fields=0)
 
 
 def affine_corrected(images):
@@ -78,7 +78,7 @@ def test_no_affine_correction_of_channels_hides_the_batch(batches):
     chance = 1 / BATCHES.n_experiments
     corrected = affine_corrected(batches)
     assert told_batches(channel_statistics(corrected), batches) > 2.5 * chance
-    assert told_batches(untrained_features(corrected), batches) > 3.5 * chance
+    assert told_batches(untrained_features(corrected), batches) > 2.5 * chance
 
 
 def test_it_hides_batches_that_differ_in_gain_and_offset_alone():
