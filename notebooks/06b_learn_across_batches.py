@@ -27,9 +27,9 @@ seed: int = 0  # of the split, weights, views and draws
 cell_type: str = "U2OS"  # cells that are looked at; cell types are learned apart
 variants: list[str] = ["DINO", "BYOL", "DINO-CB", "BYOL-CB", "CDCL", "supervised"]  # methods
 n_seeds: int = 1  # trainings of each, from different seeds [1..20]
-n_steps: int = 400  # steps of a training [1..1000000]
+n_steps: int = 300  # steps of a training [1..1000000]
 encoder: str = "cnn"  # the network {cnn|vit}
-normalisation: str = "global"  # whose controls scale the pixels {global|plate}
+normalisation: str = "plate"  # whose controls scale the pixels {global|plate}
 subset: str = "all"  # fields that train: one of screenbook.images.positives.SUBSETS
 pool: int = 2  # pixels averaged to one, each way [1..16]
 test_share: float = 0.2  # share of the experiments held out [0.05..0.8]
@@ -53,8 +53,8 @@ from screenbook.images.embedding_scores import MEASURES, differences, score_tabl
 from screenbook.images.evaluate import Questions
 from screenbook.images.normalise import normalise
 from screenbook.images.splits import leaks, split_experiments, split_sites
-from screenbook.images.training import TrainSettings, pick_device
-from screenbook.images.variants import ABLATION, DistillationSettings
+from screenbook.images.training import pick_device
+from screenbook.images.variants import ABLATION, DistillationSettings, quick
 from screenbook.paths import base_run, build_dir, replacing
 from screenbook.report import (
     answer,
@@ -118,7 +118,7 @@ say(f"{int(split.train.sum()):,} fields of {obs.loc[split.train, 'experiment'].n
 # %%
 fields = normalise(images.load(), batch, control & split.train if normalisation == "global" else control, normalisation, pool=pool, channels=images.channels)  # fmt: skip
 more = [name for name in ABLATION if name not in variants] if ablation else []
-settings = DistillationSettings(encoder=encoder, training=TrainSettings(n_steps=n_steps, learning_rate=7e-4, warmup_steps=20, weight_decay=4e-3, clip=3.0, seed=seed))  # fmt: skip
+settings = quick(DistillationSettings(encoder=encoder), n_steps=n_steps, seed=seed, warmup_steps=min(20, n_steps // 4), record_every=max(1, n_steps // 40))  # fmt: skip
 trial = comparing.Trial(fields, obs, split, settings, subset, Questions(seed=seed))
 inputs = hashlib.sha256(repr((settings, subset, normalisation, pool, test_share, seed, cell_type, sorted(obs.index[split.train]))).encode() + images.load(np.arange(1)).tobytes()).hexdigest()[:16]  # fmt: skip
 keep = folder / "checkpoints" / inputs
