@@ -263,8 +263,9 @@ if truth_file.is_file():
     drawn_as = drawn_as[[c for c in drawn_as if c.startswith("biology_") or c in ("batch_psf_um_actin", "batch_haze_actin", "batch_gamma_actin", "batch_illumination_depth_actin", "batch_gain_actin", "batch_photons")]]  # fmt: skip
     asked_of = full_sets["one scale"]
     found_out = {name: knob_recovery(x, drawn_as, obs, seed=seed) for name, x in asked_of.items()}
-    fig = scores.knob_recovery(knob_tables(found_out), title="What the features know of how the cells were drawn", subtitle="R² of a ridge regression on experiments held out in turn; 0 is what the mean would give")  # fmt: skip
-    show(fig, "How well each knob of the simulation is told from each set of features: knobs that differ between fields, and knobs that differ between batches only.", wide=True)  # fmt: skip
+    for kind, knobs in knob_tables(found_out).items():
+        fig = scores.knob_recovery({kind: knobs}, title=f"What the features know of how the cells were drawn: knobs that vary {kind}", subtitle="R² of a ridge regression on experiments held out in turn; 0 is what the mean would give")  # fmt: skip
+        show(fig, f"How well each knob of the simulation that varies {kind} is told from each set of features.", wide=True)  # fmt: skip
 else:
     say("These images are real: no truth is known of them beyond their cell types.")
 
