@@ -129,7 +129,7 @@ def _umap(scores: np.ndarray, n_neighbours: int, seed: int) -> np.ndarray:
     try:
         from umap import UMAP
     except ImportError as e:
-        raise InputError("UMAP is an extra: pip install 'screenbook[umap]', or leave it out") from e
+        raise InputError("UMAP is not installed: pip install umap-learn, or leave it out") from e
     return UMAP(n_neighbors=n_neighbours, random_state=seed, n_jobs=1).fit_transform(scores)
 
 
