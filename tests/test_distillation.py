@@ -29,6 +29,7 @@ SETTINGS = DistillationSettings(
     n_prototypes=9,
     bottleneck=5,
     hidden=16,
+    redundancy_weight=0.75,
 )
 ALL = sorted(VARIANTS | ABLATION)
 
@@ -90,10 +91,21 @@ def test_what_a_variant_reports_is_what_it_is_made_of(name):
     more = {"redundancy"} if variant.redundancy else set()
     more |= {"target_entropy"} if variant.loss == "dino" else set()
     assert set(numbers) == {main, "spread", "rank"} | more
-    total = numbers[main]
+    total = float(numbers[main])
     if variant.redundancy:
-        total = 0.25 * total + 0.75 * numbers["redundancy"]
+        total = 0.25 * total + 0.75 * float(numbers["redundancy"])
     assert loss.item() == pytest.approx(total, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["BYOL", "CDCL", "supervised"])
+def test_losses_keep_their_digits_in_mixed_precision(name):
+    _, whole, _ = one_step(name)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        net, half, _ = one_step(name)
+    assert half.dtype == torch.float32
+    assert half.item() == pytest.approx(whole.item(), rel=0.05)
+    half.backward()
+    assert all(p.grad.dtype == torch.float32 for p in net.parameters() if p.requires_grad)
 
 
 def test_the_teacher_is_the_moving_average_of_the_student():

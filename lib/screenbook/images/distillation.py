@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -37,6 +37,7 @@ from screenbook.images.variants import DistillationSettings, Variant, find_varia
 from screenbook.images.views import draw_views
 
 Fields = np.ndarray | Callable[[np.ndarray], np.ndarray]
+Told = tuple[torch.Tensor, dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ class Distillation(nn.Module):
         batch: torch.Tensor,
         treatment: torch.Tensor,
         step: Step,
-    ) -> tuple[torch.Tensor, Numbers]:
+    ) -> Told:
         """Loss of one step, and the numbers to report.
 
         Parameters
@@ -152,61 +153,61 @@ class Distillation(nn.Module):
         treatment : Tensor of int, shape (n,)
         step : Step
         """
-        n = len(treatment)
+        n, supervised = len(treatment), self.variant.loss == "supervised"
         features = self.student["encoder"](torch.cat(whole))
         if small and self.variant.loss == "dino":
             features = torch.cat([features, self.student["encoder"](torch.cat(small))])
-        said = self.student["head"](features)
-        said = said.view(-1, n, said.shape[-1])  # (v, n, k)
-        if self.variant.loss == "supervised":
-            loss, more = self._name_loss(said, treatment)
-            seen = features
-        else:
-            with torch.no_grad():
-                seen = self.teacher["encoder"](torch.cat(whole))
-                meant = self.teacher["head"](seen).view(2, n, -1)
-            if self.variant.loss == "dino":
-                loss, more = self._dino(said, meant, batch, step)
+        with torch.no_grad():
+            seen = features if supervised else self.teacher["encoder"](torch.cat(whole))
+        # Temperatures and correlations ask for more digits than mixed precision has.
+        with torch.autocast(features.device.type, enabled=False):
+            said = self.student["head"](features.float())
+            said = said.view(-1, n, said.shape[-1])  # (v, n, k)
+            if supervised:
+                loss, more = self._name_loss(said, treatment)
             else:
-                loss, more = self._byol(said, meant)
+                with torch.no_grad():
+                    meant = self.teacher["head"](seen.float()).view(2, n, -1)
+                if self.variant.loss == "dino":
+                    loss, more = self._dino(said, meant, batch, step)
+                else:
+                    loss, more = self._byol(said, meant)
         if step.recorded:
             more |= {"spread": spread(seen), "rank": effective_rank(seen)}
         return loss, more
 
-    def _name_loss(
-        self, said: torch.Tensor, treatment: torch.Tensor
-    ) -> tuple[torch.Tensor, Numbers]:
+    def _name_loss(self, said: torch.Tensor, treatment: torch.Tensor) -> Told:
         loss = F.cross_entropy(said.flatten(0, 1), treatment.repeat(len(said)))
-        return loss, {"cross_entropy": loss.item()}
+        return loss, {"cross_entropy": loss.detach()}
 
     def _dino(
         self, said: torch.Tensor, meant: torch.Tensor, batch: torch.Tensor, step: Step
-    ) -> tuple[torch.Tensor, Numbers]:
+    ) -> Told:
         code = batch if self.variant.batch_centres else torch.zeros_like(batch)
         centre = self.centres.of(code)
-        warm = cosine(
-            step.number, self.settings.training.n_steps, *self.settings.teacher_temperature
-        )
+        n_steps = self.settings.training.n_steps
+        temperature = cosine(step.number, n_steps, *self.settings.teacher_temperature)
         loss = dino_loss(
             *(said, meant, centre),
             student_temperature=self.settings.student_temperature,
-            teacher_temperature=warm,
+            teacher_temperature=temperature,
         )
-        numbers = {"dino": loss.item()}
+        more: dict[str, Any] = {"dino": loss.detach()}
         if step.recorded:
-            numbers["target_entropy"] = evenness(((meant - centre) / warm).softmax(dim=-1))
-        loss = self._with_redundancy(loss, said, meant - centre, numbers)
+            targets = ((meant - centre) / temperature).softmax(dim=-1)
+            more["target_entropy"] = evenness(targets)
+        loss = self._with_redundancy(loss, said, meant - centre, more)
         self.centres.update(meant, code)
-        return loss, numbers
+        return loss, more
 
-    def _byol(self, said: torch.Tensor, meant: torch.Tensor) -> tuple[torch.Tensor, Numbers]:
+    def _byol(self, said: torch.Tensor, meant: torch.Tensor) -> Told:
         guess = self.predictor(said.flatten(0, 1)).view_as(said)
         loss = 0.5 * (byol_loss(guess[0], meant[1]) + byol_loss(guess[1], meant[0]))
-        numbers = {"byol": loss.item()}
-        return self._with_redundancy(loss, guess, meant, numbers), numbers
+        more: dict[str, Any] = {"byol": loss.detach()}
+        return self._with_redundancy(loss, guess, meant, more), more
 
     def _with_redundancy(
-        self, loss: torch.Tensor, said: torch.Tensor, meant: torch.Tensor, numbers: Numbers
+        self, loss: torch.Tensor, said: torch.Tensor, meant: torch.Tensor, more: dict[str, Any]
     ) -> torch.Tensor:
         if not self.variant.redundancy:
             return loss
@@ -214,7 +215,7 @@ class Distillation(nn.Module):
         term = 0.5 * (
             redundancy_loss(said[0], meant[1], off) + redundancy_loss(said[1], meant[0], off)
         )
-        numbers["redundancy"] = term.item()
+        more["redundancy"] = term.detach()
         return (1 - weight) * loss + weight * term
 
     @torch.no_grad()
@@ -277,7 +278,7 @@ def train_variant(
         torch.manual_seed(fixed_seed(seed, 2))
         net = Distillation(variant, encoder, settings, codes)
 
-    def loss_of(step: Step) -> tuple[torch.Tensor, Numbers]:
+    def loss_of(step: Step) -> Told:
         rows = epoch_rows(len(codes), settings.batch_size, step.number, seed)
         others = rows if partners is None else partners.draw(rows, step.rng)
         pair = fetch(rows), fetch(others)

@@ -133,8 +133,9 @@ class Centres(nn.Module):
             Codes 0 to d - 1.
         """
         logits, batch = logits.flatten(0, -2).float(), batch.flatten()
-        sums = torch.zeros_like(self.centres).index_add_(0, batch, logits)
-        seen = torch.bincount(batch, minlength=len(self.centres))
+        # A product, not a scattered sum: the same bits every time on a GPU too.
+        member = F.one_hot(batch, len(self.centres)).T.float()  # (d, n)
+        seen = member.sum(dim=1)
         weight = (seen / len(batch)) / self.share  # 1: as often as in the whole set
         rate = ((1 - self.momentum) * weight).clamp(max=1)[:, None]
-        self.centres.lerp_(sums / seen.clamp(min=1)[:, None], rate)
+        self.centres.lerp_(member @ logits / seen.clamp(min=1)[:, None], rate)
