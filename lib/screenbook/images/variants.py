@@ -73,7 +73,9 @@ class DistillationSettings:
         What the teacher keeps of itself in a step, first and last; cosine between.
     centre_momentum : float
     redundancy_weight, redundancy_off_diagonal : float
-        Share of the redundancy term in the loss, and of its off-diagonal part in it.
+        Share of the redundancy term in the loss, and of its off-diagonal part in it. CDCL has
+        0.75 of it, for trainings of 200 epochs; in the first minute so much of it keeps DINO's
+        term from being learned.
     limits : CollapseLimits
     """
 
@@ -93,7 +95,7 @@ class DistillationSettings:
     teacher_temperature: tuple[float, float] = (0.04, 0.04)
     teacher_momentum: tuple[float, float] = (0.97, 0.97)
     centre_momentum: float = 0.9
-    redundancy_weight: float = 0.75
+    redundancy_weight: float = 0.05
     redundancy_off_diagonal: float = 0.95
     limits: CollapseLimits = field(default_factory=CollapseLimits)
 
