@@ -84,7 +84,7 @@ class Checkout:
             "constraints.txt",
         ):
             (home / path).touch()
-        (home / "params" / "simulated.yml").write_text("screen: {}\n")
+        (home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n")
         (home / "python").write_text(STAND_IN)
         (home / "python").chmod(0o755)
         self._clock = 0
@@ -186,7 +186,7 @@ def test_dry_runs_tell_the_truth(checkout):
 
 
 def test_one_section_of_the_params_repeats_one_notebook(made):
-    (made.home / "params" / "simulated.yml").write_text("screen: {}\n99_d: {k: 3}\n")
+    (made.home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n99_d: {k: 3}\n")
     made.touch("params/simulated.yml")
     assert ran(made.make("reports")) == {"99_d"}
     assert made.make("reports") == []
@@ -207,6 +207,13 @@ def test_a_run_of_images_alone_needs_no_screen(checkout):
     assert "report takes the number of a notebook: NB=06a" in (
         checkout.make("report", "RUN=rxrx1", "NB=01", code=2) or checkout.said
     )
+
+
+def test_a_run_without_images_leaves_the_notebooks_on_images_out(checkout):
+    (checkout.home / "params" / "mine.yml").write_text("screen: {}\n")
+    calls = checkout.make("reports", "RUN=mine")
+    assert ran(calls) == set(NAMES) - {"06a_i"}
+    assert "images mine" not in calls
 
 
 def test_a_variant_of_a_notebook_on_images_asks_for_images(checkout):
