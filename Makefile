@@ -76,14 +76,24 @@ endif
 
 # --- What needs what --------------------------------------------------------------------------
 
+# Notebooks of cell images need no screen, and the others no images: a run has the reports of
+# what its params file describes.
+ON_IMAGES := 06a_% 06b_%
+SECTIONS := $(shell grep -Eso '^(screen|images):' params/$(BASE).yml)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*_*.py))
 NAMES := $(NOTEBOOKS:notebooks/%.py=%)
+ifeq ($(SECTIONS),images:)
+NAMES := $(filter $(ON_IMAGES),$(NAMES))
+else ifeq ($(filter images:,$(SECTIONS)),)
+NAMES := $(filter-out $(ON_IMAGES),$(NAMES))
+endif
 BOOKS := $(NAMES:%=build/$(BASE)/%.ipynb)
 HTML := $(NAMES:%=reports/$(BASE)/%.html)
-SETTINGS := $(patsubst %,build/$(BASE)/settings/%.json,screen $(NAMES))
+SETTINGS := $(patsubst %,build/$(BASE)/settings/%.json,screen images $(NAMES))
 LIB := lib/screenbook
 SCREEN_CODE := $(wildcard $(LIB)/sources/*.py $(LIB)/simulate/*.py $(LIB)/profiles/aggregate.py) \
   $(patsubst %,$(LIB)/%.py,screen metadata chemistry)
+IMAGE_CODE := $(wildcard $(LIB)/sources/images/*.py $(LIB)/simulate/images/*.py) $(LIB)/image_set.py
 THEME := $(patsubst %,$(LIB)/report/%.py,outputs page raster render series text thumbnail) \
   $(wildcard $(LIB)/report/theme/*)
 
@@ -99,8 +109,11 @@ page = $(1:build/%.ipynb=reports/%.html)
 $(foreach name,$(NAMES),$(eval build/$(BASE)/$(name).ipynb: $(call needs,$(name))))
 $(foreach name,$(NAMES),$(eval reports/$(BASE)/$(name).html: | $(call page,$(call needs,$(name)))))
 
-# Which modules each notebook imports, and which files the screen was made of; written with them.
--include $(BOOKS:.ipynb=.d) build/$(BASE)/screen.d
+made_from = $(if $(filter $(ON_IMAGES),$(1)),images,screen)
+$(foreach name,$(NAMES),$(eval build/$(BASE)/$(name).ipynb: build/$(BASE)/$(call made_from,$(name)).json))
+
+# Which modules each notebook imports, and which files the data were made of; written with them.
+-include $(BOOKS:.ipynb=.d) $(wildcard build/$(BASE)/screen.d build/$(BASE)/images.d)
 
 # Settings are split by notebook, and a part that stays the same keeps its time: a change in
 # one section of the params file repeats that notebook and what reads its output, no more.
@@ -124,7 +137,10 @@ params/%.yml: | $(READY)
 build/$(BASE)/screen.json: build/$(BASE)/settings/screen.json $(SCREEN_CODE) | $(READY)
 	@$(SCREENBOOK) screen $(BASE)
 
-$(BOOKS): build/$(BASE)/%.ipynb: notebooks/%.py build/$(BASE)/settings/%.json build/$(BASE)/screen.json | $(READY)
+build/$(BASE)/images.json: build/$(BASE)/settings/images.json $(IMAGE_CODE) | $(READY)
+	@$(SCREENBOOK) images $(BASE)
+
+$(BOOKS): build/$(BASE)/%.ipynb: notebooks/%.py build/$(BASE)/settings/%.json | $(READY)
 	@$(SCREENBOOK) run $* --run $(BASE)
 
 $(HTML): reports/$(BASE)/%.html: build/$(BASE)/%.ipynb $(THEME) | $(READY)
@@ -162,7 +178,7 @@ endif
 endif
 
 ifdef VARIANT
-report: build/$(BASE)/screen.json $(call needs,$(NOTEBOOK)) | $(READY)
+report: build/$(BASE)/$(call made_from,$(NOTEBOOK)).json $(call needs,$(NOTEBOOK)) | $(READY)
 	@$(SCREENBOOK) run $(NOTEBOOK) --run $(RUN) $(if $(P),--set $(P)) $(if $(AS),--as $(AS)) --report
 else
 report: reports/$(BASE)/$(NOTEBOOK).html ## one report: NB=04; with P="name=value ..." a variant beside it, named AS=...

@@ -12,7 +12,8 @@ import pytest
 from tiny_notebook import write_tiny_notebook
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("01_a", "02_b", "03_c", "99_d")
+NAMES = ("01_a", "02_b", "03_c", "06a_i", "99_d")
+ON_SCREEN = tuple(name for name in NAMES if name != "06a_i")
 
 # Does what `python -m screenbook ...` leaves behind, and keeps a list of the calls.
 STAND_IN = """\
@@ -24,11 +25,11 @@ settings)
   test -f params/$2.yml || { echo "params/$2.yml is not there" >&2; exit 2; }
   grep -q bad params/$2.yml && { echo "params/$2.yml: bad" >&2; exit 2; }
   mkdir -p build/$2/settings
-  for name in screen $(ls notebooks | sed s/.py//); do
+  for name in screen images $(ls notebooks | sed s/.py//); do
     grep "^$name:" params/$2.yml > new
     cmp -s new build/$2/settings/$name.json || cp new build/$2/settings/$name.json
   done;;
-screen) touch build/$2/screen.json;;
+screen|images) touch build/$2/$1.json;;
 run)
   test "$2" = "$FAIL" && exit 1
   case "$*" in *--report*) exit 0;; esac
@@ -58,14 +59,17 @@ class Checkout:
             "notebooks",
             "params",
             "lib/screenbook/report/theme",
-            "lib/screenbook/sources",
+            "lib/screenbook/sources/images",
         ):
             (home / folder).mkdir(parents=True)
         shutil.copy(ROOT / "Makefile", home)
         for path in (
             *(f"notebooks/{name}.py" for name in NAMES),
             *(f"lib/screenbook/used_by_{name}.py" for name in NAMES),
-            *(f"lib/screenbook/{name}.py" for name in ("screen", "metadata", "chemistry")),
+            *(
+                f"lib/screenbook/{name}.py"
+                for name in ("screen", "metadata", "chemistry", "image_set")
+            ),
             *(
                 f"lib/screenbook/report/{name}.py"
                 for name in re.search(r"report/%\.py,([a-z ]+)\)", (home / "Makefile").read_text())[
@@ -75,11 +79,12 @@ class Checkout:
             "lib/screenbook/report/index.py",
             "lib/screenbook/report/theme/report.css",
             "lib/screenbook/sources/tables.py",
+            "lib/screenbook/sources/images/rxrx1.py",
             "pyproject.toml",
             "constraints.txt",
         ):
             (home / path).touch()
-        (home / "params" / "simulated.yml").write_text("screen: {}\n")
+        (home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n")
         (home / "python").write_text(STAND_IN)
         (home / "python").chmod(0o755)
         self._clock = 0
@@ -137,6 +142,7 @@ def test_the_first_call_makes_everything_in_order(checkout):
     calls = checkout.make("reports")
     assert calls[:2] == ["settings simulated", "screen simulated"]
     assert ran(calls) == rendered(calls) == set(NAMES)
+    assert "images simulated" in calls
     assert calls[-1] == "index"
     assert calls.index("run 02_b --run simulated") < calls.index("run 03_c --run simulated")
 
@@ -154,7 +160,9 @@ def test_the_second_call_does_nothing_and_says_so(made, options):
         ("notebooks/02_b.py", {"02_b", "03_c"}),  # 03 reads what 02 wrote
         ("notebooks/03_c.py", {"03_c"}),
         ("lib/screenbook/used_by_99_d.py", {"99_d"}),
-        ("lib/screenbook/sources/tables.py", set(NAMES)),
+        ("lib/screenbook/sources/tables.py", set(ON_SCREEN)),
+        ("lib/screenbook/sources/images/rxrx1.py", {"06a_i"}),
+        ("lib/screenbook/image_set.py", {"06a_i"}),
         ("lib/screenbook/report/theme/report.css", set()),
         ("lib/screenbook/report/render.py", set()),
         ("params/simulated.yml", set()),  # same settings as before
@@ -178,10 +186,41 @@ def test_dry_runs_tell_the_truth(checkout):
 
 
 def test_one_section_of_the_params_repeats_one_notebook(made):
-    (made.home / "params" / "simulated.yml").write_text("screen: {}\n99_d: {k: 3}\n")
+    (made.home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n99_d: {k: 3}\n")
     made.touch("params/simulated.yml")
     assert ran(made.make("reports")) == {"99_d"}
     assert made.make("reports") == []
+
+
+def test_another_images_section_repeats_the_notebooks_on_images(made):
+    (made.home / "params" / "simulated.yml").write_text("screen: {}\nimages: {size_px: 9}\n")
+    made.touch("params/simulated.yml")
+    assert ran(made.make("reports")) == {"06a_i"}
+    assert made.make("reports") == []
+
+
+def test_a_run_of_images_alone_needs_no_screen(checkout):
+    (checkout.home / "params" / "rxrx1.yml").write_text("images: {}\n")
+    calls = checkout.make("reports", "RUN=rxrx1")
+    assert calls[:3] == ["settings rxrx1", "images rxrx1", "run 06a_i --run rxrx1"]
+    assert ran(calls) == {"06a_i"}
+    assert "report takes the number of a notebook: NB=06a" in (
+        checkout.make("report", "RUN=rxrx1", "NB=01", code=2) or checkout.said
+    )
+
+
+def test_a_run_without_images_leaves_the_notebooks_on_images_out(checkout):
+    (checkout.home / "params" / "mine.yml").write_text("screen: {}\n")
+    calls = checkout.make("reports", "RUN=mine")
+    assert ran(calls) == set(NAMES) - {"06a_i"}
+    assert "images mine" not in calls
+
+
+def test_a_variant_of_a_notebook_on_images_asks_for_images(checkout):
+    calls = checkout.make("report", "NB=6a", "P=k=3", "RUN=simulated")
+    assert [c for c in calls if not c.startswith("settings")] == [
+        *("images simulated", "run 06a_i --run simulated --set k=3 --report")
+    ]
 
 
 def test_a_module_that_goes_away_stops_nothing(made):
@@ -198,8 +237,8 @@ def test_a_new_notebook_is_found(made):
 
 def test_one_failure_stops_its_readers_and_k_finishes_the_others(checkout):
     calls = checkout.make("-k", "reports", FAIL="02_b", code=2)
-    assert ran(calls) == {"01_a", "02_b", "99_d"}
-    assert rendered(calls) == {"01_a", "99_d"}
+    assert ran(calls) == {"01_a", "02_b", "06a_i", "99_d"}
+    assert rendered(calls) == {"01_a", "06a_i", "99_d"}
     assert ran(checkout.make("reports")) == {"02_b", "03_c"}
 
 

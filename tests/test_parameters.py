@@ -255,6 +255,12 @@ def test_notebooks_are_found_by_number_name_and_path(home):
     assert "more than one" in refusal(find_notebook, "4")
 
 
+def test_two_notebooks_may_share_a_number_and_differ_by_a_letter(home):
+    first, second = notebook(home, "06a_first"), notebook(home, "06b_second")
+    assert [find_notebook("06a"), find_notebook("6b")] == [first, second]
+    assert "'06a_first', '06b_second'" in refusal(find_notebook, "6")
+
+
 @pytest.mark.parametrize(
     ("run", "texts", "name", "variant"),
     [

@@ -147,3 +147,27 @@ def test_many_points_make_a_small_file_fast():
     figure = go.Figure(go.Scattergl(x=x, y=y, mode="markers", marker={"color": x, "size": 3}))
     png = figure_png(json.loads(json.dumps(figure.to_dict(), cls=PlotlyJSONEncoder)), 480, 300)
     assert len(png) < 60_000
+
+
+def test_pictures_that_a_figure_carries_are_drawn():
+    from screenbook.figures.image_fields import PictureGroup, picture_groups
+
+    red = np.zeros((8, 8, 3), dtype=np.uint8)
+    red[..., 0] = 248
+    fig = picture_groups(
+        [PictureGroup("", [red, np.full((8, 8), 248, np.uint8)], ["a", "b"])],
+        columns=2, narrow_columns=2, title="t", most_pixels=425,
+    )  # fmt: skip
+    pixels = picture(fig)
+    height, width = pixels.shape[:2]
+    assert pixels[height // 4, width // 4].tolist() == [255, 0, 0, 255]
+    assert pixels[height // 4, 3 * width // 4].tolist() == [255, 255, 255, 255]
+
+
+def test_pictures_it_cannot_read_are_left_out():
+    place = {"xref": "x", "x": 0, "y": 0, "sizex": 9, "sizey": 9}
+    sources = ["data:image/png;base64,AAAA", "https://example.org/a.png"]
+    layout = {"xaxis": {"range": [0, 9]}, "yaxis": {"range": [9, 0]}}
+    layout["images"] = [{"source": source, **place} for source in sources]
+    empty = figure_png({"layout": {}})
+    assert figure_png({"layout": layout}) == empty

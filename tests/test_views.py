@@ -1,81 +1,87 @@
-"""The views of a screen that are drawn: what is kept, and that cell types stay apart."""
-
-import anndata as ad
 import numpy as np
-import pandas as pd
 import pytest
+import torch
 
 from screenbook.errors import InputError
-from screenbook.profiles.views import (
-    leading_components,
-    view_as_it_came,
-    view_chosen,
-    view_in_sequence,
-)
-from screenbook.screen import Roles
+from screenbook.images.views import ViewSettings, crop_frames, draw_views, one_view, shift_channels
 
-ROLES = Roles(healthy=("Mock",), diseased=("Active",))
+STILL = ViewSettings(channel_gain=0, channel_offset=0)
 
 
-@pytest.fixture(scope="module")
-def chosen():
-    """240 wells of two cell types, 12 white axes; treated wells also vary along axis 0."""
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(240, 12)).astype(np.float32)
-    role = np.tile(["healthy", "diseased", "treated", "treated"], 60)
-    X[role == "treated", 0] += rng.normal(scale=6, size=120)
-    cell_type = np.repeat(["b", "a"], [160, 80])
-    index = pd.Index([str(i) for i in range(240)])
-    return ad.AnnData(X, obs=pd.DataFrame({"role": role, "cell_type": cell_type}, index=index))
+def draws(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
-def test_only_components_above_noise_are_kept(chosen):
-    view = view_chosen(chosen, ROLES, most=10)
-    assert list(view.rows) == ["b", "a"]  # the cell type with most wells first
-    for name, rows in view.rows.items():
-        assert len(view.components[name].variance) < 6
-        along = np.corrcoef(view.scores[rows, 0], chosen.X[rows, 0])[0, 1]
-        assert abs(along) > 0.95
+def test_whole_fields_are_turned_and_mirrored_exactly():
+    field = torch.randn(1, 3, 12, 12)
+    kinds = [torch.rot90(f, k, (2, 3)) for f in (field, field.flip(3)) for k in range(4)]
+    views = one_view(field.expand(200, -1, -1, -1), 12, (1.0, 1.0), STILL, draws())
+    distance = torch.stack([(views - kind).abs().amax(dim=(1, 2, 3)) for kind in kinds])  # (8, n)
+    assert (distance.min(dim=0).values < 1e-4).all()
+    share = np.bincount(distance.argmin(dim=0), minlength=8) / 200
+    assert ((share > 0.05) & (share < 0.22)).all()
 
 
-def test_each_cell_type_is_mapped_by_itself(chosen):
-    view = view_chosen(chosen, ROLES, most=10)
-    drawing = {"n_early": 30, "n_iter": 30, "seed": 1}
-    maps, places = view.draw(**drawing)
-    assert places.shape == (240, 2)
-    for name, rows in view.rows.items():
-        assert np.array_equal(places[rows], maps[name].coordinates)
-    alone = view_chosen(chosen[view.rows["a"]].copy(), ROLES, most=10).draw(**drawing)[1]
-    assert np.array_equal(alone, places[view.rows["a"]])
-
-
-def test_features_count_alike_whatever_their_unit():
-    X = np.random.default_rng(0).normal(size=(100, 5)).astype(np.float32)
-    scaled = X * np.array([1, 10, 1e4, 1, 0.01], dtype=np.float32)
-    plain, other = (view_as_it_came(x, most=5).scores for x in (X, scaled))
-    np.testing.assert_allclose(np.abs(plain), np.abs(other), atol=1e-3)
-
-
-def test_an_offset_of_a_plate_is_gone_and_labels_are_refused():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(120, 6)).astype(np.float32)
-    obs = pd.DataFrame(
-        {"experiment": "1", "batch": np.repeat(["1/1", "1/2"], 60), "role": "treated"}
+def test_turns_and_mirrors_can_be_left_out():
+    field = torch.randn(5, 2, 10, 10)
+    same = one_view(
+        field,
+        10,
+        (1.0, 1.0),
+        ViewSettings(turn=False, mirror=False, channel_gain=0, channel_offset=0),
+        draws(),
     )
-    moved = X + np.where(obs["batch"] == "1/2", 50, 0)[:, None].astype(np.float32)
-    view = view_in_sequence(moved, obs, ["experiment", "batch"], most=6)
-    means = [view.scores[obs["batch"] == b].mean(axis=0) for b in ("1/1", "1/2")]
-    np.testing.assert_allclose(means[0], means[1], atol=1e-4)
-    with pytest.raises(InputError, match="label of interest"):
-        view_in_sequence(moved, obs, ["experiment", "role"], most=6)
+    torch.testing.assert_close(same, field, atol=1e-5, rtol=1e-5)
 
 
-def test_leading_components_keep_what_is_no_wider_than_noise(chosen):
-    found = leading_components(chosen, 8)
-    assert found.shape == (240, 8)
-    own = (chosen.obs["cell_type"] == "a").to_numpy()
-    variance = found[own].var(axis=0)
-    assert (np.diff(variance) <= 1e-4).all()
-    assert variance.min() > 0.3
-    alone = leading_components(chosen[own], 8)
-    np.testing.assert_allclose(found[own], alone, atol=1e-4)
+def test_crops_lie_inside_and_have_the_area_asked_for():
+    frames = crop_frames(500, (0.2, 0.6), ViewSettings(), draws())
+    corners = torch.tensor([[x, y, 1.0] for x in (-1, 1) for y in (-1, 1)])
+    assert (frames @ corners.T).abs().max() <= 1 + 1e-5
+    area = torch.linalg.det(frames[:, :, :2]).abs()
+    assert area.min() >= 0.2 - 1e-5
+    assert area.max() <= 0.6 + 1e-5
+    assert area.mean() == pytest.approx(0.4, abs=0.02)
+
+
+def test_a_crop_shows_a_part_of_the_field():
+    ramp = torch.arange(40.0).expand(1, 1, 40, 40).expand(300, 1, 40, 40)
+    still = ViewSettings(turn=False, mirror=False, channel_gain=0, channel_offset=0)
+    view = one_view(ramp, 20, (0.25, 0.25), still, draws())
+    # A quarter of the area at half the size: every pixel is a pixel of the field.
+    step = view[..., 1:] - view[..., :-1]
+    torch.testing.assert_close(step, torch.ones_like(step), atol=1e-3, rtol=0)
+    left = view[:, 0, 0, 0]
+    assert left.min() >= 0
+    assert left.max() <= 20
+    assert left.std() > 4
+
+
+def test_channels_shift_each_on_its_own():
+    ones = torch.ones(2000, 2, 3, 3)
+    view = shift_channels(ones, 0.1, 0.2, draws())
+    assert (view.amax(dim=(2, 3)) - view.amin(dim=(2, 3))).max() < 1e-6
+    per_channel = view[:, :, 0, 0]
+    assert per_channel.std(dim=0).numpy() == pytest.approx(np.hypot(0.1, 0.2), rel=0.1)
+    assert abs(np.corrcoef(per_channel.T.numpy())[0, 1]) < 0.1
+
+
+def test_partners_take_turns_in_the_views():
+    pair = torch.zeros(3, 1, 16, 16), torch.ones(3, 1, 16, 16)
+    settings = ViewSettings(size=8, n_local=3, local_size=4, channel_gain=0, channel_offset=0)
+    whole, small = draw_views(pair, settings, draws())
+    assert [v.shape[-1] for v in whole + small] == [8, 8, 4, 4, 4]
+    assert [v.mean().item() for v in whole + small] == pytest.approx([0, 1, 0, 1, 0])
+
+
+def test_the_same_draws_give_the_same_views():
+    pair = torch.randn(2, 2, 1, 16, 16).unbind()
+    one, other = (draw_views(pair, ViewSettings(size=8), draws(5))[0] for _ in range(2))
+    assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+    assert not torch.equal(one[0], draw_views(pair, ViewSettings(size=8), draws(6))[0][0])
+
+
+@pytest.mark.parametrize("area", [(0.0, 1.0), (0.5, 0.2), (0.5, 1.5)])
+def test_impossible_areas_are_refused(area):
+    with pytest.raises(InputError, match="between 0 and 1"):
+        ViewSettings(area=area)

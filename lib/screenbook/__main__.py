@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     data.add_argument("--from", dest="folder", type=Path, help="copy from here, not the network")
     command("settings", _settings).add_argument("run")
     command("screen", _screen).add_argument("run")
+    command("images", _images).add_argument("run")
     run = command("run", _run)
     run.add_argument("notebook", help="number, name or path")
     run.add_argument("--run", default="simulated", help="run or variant (default: simulated)")
@@ -100,6 +101,21 @@ def _screen(options: argparse.Namespace) -> None:
     write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
     seconds = time.monotonic() - started
     print(f"screen  {facts['run']}  {facts['n_wells']:,} wells in {seconds:.1f} s", flush=True)
+
+
+def _images(options: argparse.Namespace) -> None:
+    """Make the cell images of a run from their source."""
+    from screenbook.report.imports import write_rule
+    from screenbook.sources.images import prepare_images
+
+    started = time.monotonic()
+    made = prepare_images(options.run)
+    facts = json.loads(made.read_text(encoding="utf-8"))
+    write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
+    seconds = time.monotonic() - started
+    if facts["n_images"]:
+        count = f"{facts['n_images']:,} fields"
+        print(f"images  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
 
 
 def _run(options: argparse.Namespace) -> None:

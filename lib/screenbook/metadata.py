@@ -155,6 +155,12 @@ def well_address(well: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     return row, column
 
 
+def well_name(row: int, column: int) -> str:
+    """Name a well by its row and column on the plate, both from 0: (0, 0) is ``A01``."""
+    first = chr(ord("A") + row // 26 - 1) if row >= 26 else ""
+    return f"{first}{chr(ord('A') + row % 26)}{column + 1:02d}"
+
+
 def _address(well: str) -> tuple[int, int]:
     match = _WELL.fullmatch(well.strip())
     if match is None:

@@ -1,6 +1,7 @@
 """``params/<run>.yml``: one file for one run, read strictly.
 
 Top-level keys: ``screen`` (where the screen comes from; :mod:`screenbook.sources` reads it),
+``images`` (where cell images come from, if there are any; :mod:`screenbook.sources.images`),
 ``common`` (parameters for every notebook that takes them) and one section for each notebook,
 named after its file (``04_score_rescue``).
 """

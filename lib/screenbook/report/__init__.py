@@ -1,5 +1,6 @@
 """Notebook in, report out. Notebooks import what they say to their reader from here."""
 
+from screenbook.report.progress import tell
 from screenbook.report.show import (
     answer,
     gallery,
@@ -23,5 +24,6 @@ __all__ = [
     "say",
     "show",
     "show_table",
+    "tell",
     "writes",
 ]

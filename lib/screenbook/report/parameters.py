@@ -28,10 +28,15 @@ from screenbook.settings import load_settings, read_yaml, short
 _TYPES = {"int": int, "float": float, "str": str, "bool": bool}
 _WORDS = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 _ANNOTATION = re.compile(r"(?:(int|float|str|bool)|list\[(int|float|str)\])(?: \| (None))?")
+NUMBER = r"\d+[a-z]?"
+"""How notebooks are numbered: two may share a number and differ by a letter, 06a and 06b."""
+
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\[\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*\]")
 _CHOICES = re.compile(r"\{([^{}]+)\}")
 _GIVEN_BY_DRIVER = "run"
+_MADE_FROM = ("screen", "images")  # sections that data are made from
+_NOT_NOTEBOOKS = (*_MADE_FROM, "common")
 _LONGEST_NAME = 80  # of a variant: file systems allow 255 bytes, readers less
 
 
@@ -126,7 +131,7 @@ def notebook_files() -> list[Path]:
 
 
 def find_notebook(name: str) -> Path:
-    """Find a notebook by its number (``04`` or ``4``), its name or its path.
+    """Find a notebook by its number (``04``, ``4`` or ``06a``), its name or its path.
 
     Raises
     ------
@@ -136,8 +141,8 @@ def find_notebook(name: str) -> Path:
     files = notebook_files()
     stem = Path(name).stem if name.endswith(".py") else name
     found = [file for file in files if file.stem == stem]
-    if not found and name.isdigit():
-        found = [file for file in files if int(_number(file)) == int(name)]
+    if not found and re.fullmatch(NUMBER, name):
+        found = [file for file in files if _number(file) == name.lstrip("0")]
     if len(found) != 1:
         problem = "no notebook" if not found else "more than one notebook"
         raise InputError(
@@ -148,8 +153,8 @@ def find_notebook(name: str) -> Path:
 
 
 def _number(file: Path) -> str:
-    match = re.match(r"\d+", file.stem)
-    return match.group() if match else ""
+    match = re.match(NUMBER, file.stem)
+    return match.group().lstrip("0") if match else ""
 
 
 def read_parameters(notebook: Path) -> dict[str, Parameter]:
@@ -259,10 +264,10 @@ def given_parameters(
     """
     settings = load_settings(run)
     origin = short(params_file(run))
-    sections = {name: part for name, part in settings.items() if name not in ("screen", "common")}
+    sections = {name: part for name, part in settings.items() if name not in _NOT_NOTEBOOKS}
     for name in sections:
         if name not in notebooks:
-            known = ["screen", "common", *notebooks]
+            known = [*_NOT_NOTEBOOKS, *notebooks]
             raise InputError(
                 f"{origin}: section {name!r} belongs to no notebook{did_you_mean(name, known)}; "
                 f"it may hold {listing(known, 20)}"
@@ -283,16 +288,19 @@ def given_parameters(
 
 
 def write_settings(run: str) -> list[Path]:
-    """Check the file of a run, and write what it gives the screen and each notebook.
+    """Check the file of a run, and write what it gives the screen, images and each notebook.
 
     Returns
     -------
     list of Path
-        ``build/<run>/settings/screen.json`` and one file for each notebook. A file that would
-        not change is left alone, so that Make repeats what has other settings and no more.
+        ``build/<run>/settings/screen.json``, ``images.json`` and one file for each notebook. A
+        file that would not change is left alone, so that Make repeats what has other settings
+        and no more.
     """
     takes = {file.stem: read_parameters(file) for file in notebook_files()}
-    parts = {"screen": load_settings(run).get("screen", {}), **given_parameters(run, takes)}
+    settings = load_settings(run)
+    parts = {name: settings.get(name, {}) for name in _MADE_FROM}
+    parts |= given_parameters(run, takes)
     paths = []
     for name, values in parts.items():
         path = build_dir(run) / "settings" / f"{name}.json"

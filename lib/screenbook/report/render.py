@@ -21,13 +21,13 @@ from traitlets.config import Config
 from screenbook.errors import InputError
 from screenbook.report.outputs import MAX_WEBGL, Outputs
 from screenbook.report.page import THEME, copy_assets, duration, moment, write_page
-from screenbook.report.parameters import parameters_of
+from screenbook.report.parameters import NUMBER, parameters_of
 from screenbook.report.series import neighbours, write_series
 from screenbook.report.text import markdown, plain, slug
 
 log = logging.getLogger(__name__)
 
-_TITLE = re.compile(r"#\s+(?:(\d+)\s+)?(.+)")
+_TITLE = re.compile(rf"#\s+(?:({NUMBER})\s+)?(.+)")
 _NOT_CODE = {"parameters", "injected-parameters", "remove-cell"}
 _SCROLLING = '<div class="scroll prose" role="region" tabindex="0" aria-label="Table">'
 _BANNERS = {"papermill-error-cell-tag"}

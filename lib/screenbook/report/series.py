@@ -8,9 +8,10 @@ from typing import Any
 
 from screenbook.paths import root
 from screenbook.report.page import write_script
+from screenbook.report.parameters import NUMBER
 from screenbook.report.sidecar import read_sidecar
 
-_SIDECAR = re.compile(r"(\d+_[^.]*)(\.failed)?\.json")
+_SIDECAR = re.compile(rf"({NUMBER}_[^.]*)(\.failed)?\.json")
 
 
 def read_sidecars(folder: Path) -> list[dict[str, Any]]:

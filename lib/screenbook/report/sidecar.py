@@ -23,7 +23,7 @@ from typing import Any
 from nbformat import NotebookNode
 
 from screenbook.paths import base_run, replacing, reports_dir, root
-from screenbook.report.parameters import variant_name
+from screenbook.report.parameters import NUMBER, variant_name
 from screenbook.report.raster import png_uri
 from screenbook.report.show import MIME, PLOTLY_MIME
 from screenbook.report.thumbnail import figure_png
@@ -123,7 +123,7 @@ def harvest(notebook: NotebookNode) -> Harvest:
 def title_and_question(notebook: NotebookNode) -> tuple[str, str]:
     """Read ``# NN Title`` (without NN) and ``**Question.** …`` from a notebook; "" if missing."""
     prose = "\n\n".join(c.source for c in notebook.cells if c.cell_type == "markdown")
-    title = re.search(r"^# +(?:\d+ +)?(.+)$", prose, re.MULTILINE)
+    title = re.search(rf"^# +(?:{NUMBER} +)?(.+)$", prose, re.MULTILINE)
     question = re.search(r"^\*\*Question\.?\*\*[ :]*(.+?)(?:\n\s*\n|\Z)", prose, re.M | re.S)
     return (
         title[1].strip() if title else "",
@@ -223,7 +223,7 @@ def published_table(run: str, name: str) -> str:
 
 def command(name: str, run: str, overrides: Sequence[str]) -> str:
     """Write the ``make`` command that repeats a run, ready for a shell."""
-    number = re.match(r"\d+", name)
+    number = re.match(NUMBER, name)
     words = ["make report", f"NB={number.group() if number else name}"]
     if not overrides:
         return " ".join([*words, f"RUN={run}"])

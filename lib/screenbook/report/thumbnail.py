@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from screenbook.report.pictures import draw_pictures
 from screenbook.report.raster import paint_boxes, paint_path, paint_points, png
 
 _COLORWAY = ("#636efa", "#EF553B", "#00cc96", "#ab63fa", "#FFA15A")  # plotly's own
@@ -61,6 +62,7 @@ def figure_png(figure: Figure, width: int = 480, height: int = 300) -> bytes:
         except Exception as error:
             # Plotly takes more than is known here, and a report is not to fail for a thumbnail.
             log.info("left a panel out of a small picture: %r", error)
+    draw_pictures(canvas, layout)
     averaged = canvas.reshape(height, scale, width, scale, 4).mean(axis=(1, 3))
     return png(averaged)
 

@@ -310,12 +310,24 @@ class Progress:
         What is being done.
     on : bool
         Whether to say anything.
+    unit : str
+        What is counted.
+    lines : bool, optional
+        Whether to write the lines; by default where there are more than a few megabytes.
     """
 
-    def __init__(self, total: int, label: str, *, on: bool = True, unit: str = "B") -> None:
+    def __init__(
+        self,
+        total: int,
+        label: str,
+        *,
+        on: bool = True,
+        unit: str = "B",
+        lines: bool | None = None,
+    ) -> None:
         self.total, self._label, self._tenths = max(total, 1), label, 0
         live = on and sys.stderr.isatty()
-        self._lines = on and not live and total > _BLOCK_BYTES
+        self._lines = on and not live and (total > _BLOCK_BYTES if lines is None else lines)
         self._bar = tqdm(total=self.total, desc=label, unit=unit, unit_scale=True, disable=not live)
 
     def at(self, done: int) -> None:

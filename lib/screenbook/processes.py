@@ -1,0 +1,57 @@
+"""Do several long things at once: a process each, one thread in every process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from joblib import Parallel, delayed
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Result = TypeVar("_Result")
+
+
+def run_each(
+    function: Callable[..., _Result],
+    arguments: Mapping[_Key, tuple[Any, ...]],
+    *,
+    jobs: int = 1,
+    tell: Callable[[int, int], None] | None = None,
+) -> dict[_Key, _Result]:
+    """Call a function with each set of arguments.
+
+    Parameters
+    ----------
+    function : callable
+        Defined in a module, so that another process finds it.
+    arguments : mapping of any key to tuple
+        Large arrays are shared with the other processes, not copied.
+    jobs : int
+        Processes; with 1 everything happens in this one.
+    tell : callable, optional
+        Gets how many are done, and of how many, each time one is.
+
+    Returns
+    -------
+    dict
+        Results by key, in the order of `arguments`, whichever was done first.
+    """
+    results: dict[_Key, _Result] = {}
+    for key, result in zip(
+        arguments, _results(function, list(arguments.values()), jobs), strict=True
+    ):
+        results[key] = result
+        if tell is not None:
+            tell(len(results), len(arguments))
+    return results
+
+
+def _results(
+    function: Callable[..., _Result], arguments: list[tuple[Any, ...]], jobs: int
+) -> Iterator[_Result]:
+    if min(jobs, len(arguments)) <= 1:
+        return (function(*each) for each in arguments)
+    # Shared arrays may be written to by whoever copies them first: torch wants that.
+    parallel = Parallel(n_jobs=min(jobs, len(arguments)), mmap_mode="c", return_as="generator")
+    found: Iterator[_Result] = parallel(delayed(function)(*each) for each in arguments)
+    return found
