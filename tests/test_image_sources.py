@@ -98,7 +98,7 @@ def test_options_that_cannot_be_are_refused(home, line, says):
 def test_a_run_without_images_says_so_and_stops_nothing(home, capsys):
     write_params(home, "screen: {source: simulated}\n")
     assert not has_images("mine")
-    with pytest.raises(InputError, match="params/mine.yml has no section `images:`"):
+    with pytest.raises(InputError, match=r"params/mine\.yml has no section `images:`"):
         open_images("mine")
     assert main(["images", "mine"]) == 0
     assert capsys.readouterr().out == ""
