@@ -58,10 +58,10 @@ def test_by_default_all_that_are_installed():
     assert set(METHODS) - set(INSTALLED) <= {"UMAP"}
 
 
-def test_umap_says_that_it_is_an_extra(monkeypatch):
+def test_umap_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "umap", None)
     assert "UMAP" not in available()
-    with pytest.raises(InputError, match=r"screenbook\[umap\]"):
+    with pytest.raises(InputError, match="pip install umap-learn"):
         embed(POINTS, "UMAP")
 
 

@@ -44,7 +44,7 @@ def embed(
         Every feature is given unit variance first; one that does not vary is left out.
     method : {"PCA", "FastICA", "t-SNE", "UMAP", "spectral", "DBSCAN", "autoencoder"}
         DBSCAN makes clusters, not places: each gets one place on a circle, its fields lie there
-        in random order, and fields of no cluster all lie in its middle. UMAP is an extra.
+        in random order, and fields of no cluster all lie in its middle. UMAP needs umap-learn.
     n_neighbours : int
         Of UMAP and of the graph of the spectral method.
     seed : int
