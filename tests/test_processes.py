@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from screenbook.processes import run_each
+from screenbook.processes import in_processes, run_each
 
 
 def total(values, factor):
@@ -31,3 +31,13 @@ def test_results_come_in_the_order_of_the_arguments(jobs):
 def test_an_error_in_a_process_reaches_the_caller():
     with pytest.raises(AttributeError, match="sum"):
         run_each(total, {"a": (1, 2), "b": (3, 4)}, jobs=2)
+
+
+def threads(_):
+    return os.environ["OMP_NUM_THREADS"], os.environ["OPENBLAS_NUM_THREADS"]
+
+
+def test_a_process_takes_one_thread_whatever_make_gives_to_all(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "2")
+    assert [*in_processes(threads, iter([(0,), (1,)]), jobs=2)] == [("1", "1")] * 2

@@ -29,6 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     cap_threads()  # before a subcommand imports NumPy
+    # jsonschema, which checks notebooks, compiles a grammar of web addresses as it is imported:
+    # more than a second, for a format that notebooks do not use. Missing, it is left out.
+    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     try:
         options.call(options)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, parallel_config
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Result = TypeVar("_Result")
@@ -37,21 +37,35 @@ def run_each(
         Results by key, in the order of `arguments`, whichever was done first.
     """
     results: dict[_Key, _Result] = {}
-    for key, result in zip(
-        arguments, _results(function, list(arguments.values()), jobs), strict=True
-    ):
+    found = in_processes(function, arguments.values(), jobs=min(jobs, len(arguments)))
+    for key, result in zip(arguments, found, strict=True):
         results[key] = result
         if tell is not None:
             tell(len(results), len(arguments))
     return results
 
 
-def _results(
-    function: Callable[..., _Result], arguments: list[tuple[Any, ...]], jobs: int
+def in_processes(
+    function: Callable[..., _Result], arguments: Iterable[tuple[Any, ...]], *, jobs: int = 1
 ) -> Iterator[_Result]:
-    if min(jobs, len(arguments)) <= 1:
+    """Call a function with each set of arguments, and give results as they come.
+
+    Parameters
+    ----------
+    function, arguments, jobs
+        As of :func:`run_each`; arguments may be made one by one.
+
+    Returns
+    -------
+    iterator
+        Results in the order of `arguments`.
+    """
+    if jobs <= 1:
         return (function(*each) for each in arguments)
-    # Shared arrays may be written to by whoever copies them first: torch wants that.
-    parallel = Parallel(n_jobs=min(jobs, len(arguments)), mmap_mode="c", return_as="generator")
-    found: Iterator[_Result] = parallel(delayed(function)(*each) for each in arguments)
+    # The threads that Make's jobs may take are meant for one process. A process each that
+    # takes them too is slower than one thread: half of the time they wait for each other.
+    with parallel_config(backend="loky", inner_max_num_threads=1):
+        # Shared arrays may be written to by whoever copies them first: torch wants that.
+        parallel = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator")
+        found: Iterator[_Result] = parallel(delayed(function)(*each) for each in arguments)
     return found

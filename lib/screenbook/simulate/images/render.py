@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from joblib import Parallel, delayed
 from scipy import fft
 
+from screenbook.processes import in_processes
 from screenbook.simulate.images.cells import place_cells
 from screenbook.simulate.images.design import Design, design_images, field_stream
 from screenbook.simulate.images.field import lay_out_field
@@ -106,9 +106,9 @@ def render_fields(
         here = rows[start : start + _BLOCK]
         return [(records[i], design.optics[batches[i]]) for i in here]
 
-    work = (delayed(_render_block)(spec, block(start)) for start in starts)
+    work = ((spec, block(start)) for start in starts)
     done = 0
-    for drawn, counted in Parallel(n_jobs=jobs, return_as="generator")(work):
+    for drawn, counted in in_processes(_render_block, work, jobs=jobs):
         pixels[done : done + len(drawn)] = drawn
         counts[done : done + len(drawn)] = counted
         done += len(drawn)
