@@ -62,7 +62,7 @@ from screenbook.images.pixel_statistics import channel_statistics
 from screenbook.images.position_training import PositionSettings, position_table, train_position
 from screenbook.images.position_variants import TRACES, VARIANTS, traced_images, variant_settings
 from screenbook.images.soft_clusters import k_means_clusters
-from screenbook.images.splits import split_experiments
+from screenbook.images.splits import refuse_single_class, rows_where, split_experiments
 from screenbook.images.supervised_trunk import SupervisedSettings, train_supervised
 from screenbook.images.training import TrainSettings
 from screenbook.images.trunk_features import feature_maps, first_filters, trunk_features, untrained
@@ -75,13 +75,15 @@ from screenbook.threads import cores, side_by_side
 folder = build_dir(base_run(run))
 images = open_images(run)
 reads(folder / "images.zarr")
-images = images.subset((images.obs["role"] == "control").to_numpy())
+images = images.subset(rows_where(images.obs, "role", "control"))
+refuse_single_class(images.obs, "cell_type")
 obs, size = images.obs, images.pixels.shape[2]
 split = split_experiments(obs, test=test_share, seed=seed)
 batch, experiment, cells = (
     obs[c].astype(str).to_numpy() for c in ("batch", "experiment", "cell_type")
 )
-whole, jobs = np.ones(len(obs), dtype=bool), max(1, cores() // side_by_side())
+whole = np.ones(len(obs), dtype=bool)
+jobs = max(1, cores() // side_by_side()) if n_steps > 50 else 1  # a process takes seconds to start
 
 # %% [markdown]
 # ## What was photographed
@@ -234,7 +236,7 @@ save_table(table, run, "image_consensus", {c: c.replace("_", " ") for c in table
 small = normalise(raw, batch, whole, "plate", pool=max(1, size // 36))
 small = small[:, :, : small.shape[2] // 4 * 4, : small.shape[3] // 4 * 4]
 setup = DecSettings(n_clusters=len(set(cells)))
-setup = replace(setup, autoencoder=replace(setup.autoencoder, n_steps=dec_steps, seed=seed))
+setup = replace(setup, autoencoder=replace(setup.autoencoder, n_steps=dec_steps, seed=seed), clustering=replace(setup.clustering, n_steps=min(100, 5 * dec_steps)))  # fmt: skip
 dec = deep_clusters(small, setup, tell=lambda step, row: tell(f"deep clustering, step {step}, {row['seconds_left']:.0f} s left"))  # fmt: skip
 found = {"DEC": dec.clusters, "k-means, autoencoder": dec.start, "k-means, channel statistics": k_means_clusters(everything["channel statistics"], len(set(cells)), seed=seed)}  # fmt: skip
 agreed = {name: cluster_agreement(cells, c, experiment, seed=seed) for name, c in found.items()}

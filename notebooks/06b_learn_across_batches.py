@@ -52,9 +52,16 @@ from screenbook.images.composite import composite, display_limits
 from screenbook.images.embedding_scores import MEASURES, differences, score_table, variant_table
 from screenbook.images.evaluate import Questions
 from screenbook.images.normalise import normalise
-from screenbook.images.splits import leaks, split_experiments, split_sites
+from screenbook.images.splits import (
+    leaks,
+    refuse_single_class,
+    rows_where,
+    split_experiments,
+    split_sites,
+)
 from screenbook.images.training import pick_device
 from screenbook.images.variants import ABLATION, DistillationSettings, quick
+from screenbook.images.views import ViewSettings
 from screenbook.paths import base_run, build_dir, replacing
 from screenbook.report import (
     answer,
@@ -74,7 +81,8 @@ from screenbook.threads import cores, side_by_side
 folder = build_dir(base_run(run))
 images = open_images(run)
 reads(folder / "images.zarr")
-images = images.subset((images.obs["cell_type"].astype(str) == cell_type).to_numpy())
+images = images.subset(rows_where(images.obs, "cell_type", cell_type))
+refuse_single_class(images.obs, "treatment")
 obs = images.obs
 split = split_experiments(obs, test=test_share, seed=seed)
 batch, control = obs["batch"].astype(str).to_numpy(), (obs["role"] == "control").to_numpy()
@@ -118,11 +126,13 @@ say(f"{int(split.train.sum()):,} fields of {obs.loc[split.train, 'experiment'].n
 # %%
 fields = normalise(images.load(), batch, control & split.train if normalisation == "global" else control, normalisation, pool=pool, channels=images.channels)  # fmt: skip
 more = [name for name in ABLATION if name not in variants] if ablation else []
-settings = quick(DistillationSettings(encoder=encoder), n_steps=n_steps, seed=seed, warmup_steps=min(20, n_steps // 4), record_every=max(1, n_steps // 40))  # fmt: skip
+views = ViewSettings(size=8 * max(2, round(0.6 * fields.shape[-1] / 8)))  # of any field, 60 %
+settings = quick(DistillationSettings(encoder=encoder, views=views), n_steps=n_steps, seed=seed, warmup_steps=min(20, n_steps // 4), record_every=max(1, n_steps // 40))  # fmt: skip
 trial = comparing.Trial(fields, obs, split, settings, subset, Questions(seed=seed))
 inputs = hashlib.sha256(repr((settings, subset, normalisation, pool, test_share, seed, cell_type, sorted(obs.index[split.train]))).encode() + images.load(np.arange(1)).tobytes()).hexdigest()[:16]  # fmt: skip
 keep = folder / "checkpoints" / inputs
-jobs = 1 if pick_device("auto").type == "cuda" else max(1, cores() // side_by_side())
+alone = n_steps < 50 or pick_device("auto").type == "cuda"  # starting a process takes seconds
+jobs = 1 if alone else max(1, cores() // side_by_side())
 results = comparing.compare_variants(trial, [*comparing.BASELINES, *variants, *more], [seed + i for i in range(n_seeds)], jobs=jobs, keep=lambda name: Checkpoints(keep / f"{name}.pt"), tell=tell)  # fmt: skip
 stopped = {key: r.stopped for key, r in results.items() if r.stopped}
 for (name, s), why in stopped.items():

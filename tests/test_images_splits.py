@@ -10,6 +10,8 @@ from screenbook.images.splits import (
     balanced_rows,
     leaks,
     refuse_leaks,
+    refuse_single_class,
+    rows_where,
     split_experiments,
     split_sites,
 )
@@ -28,6 +30,19 @@ def fields(n_experiments=10, wells=6, cell_types=("U2OS",)):
         for s in (1, 2)
     ]
     return pd.DataFrame(rows)
+
+
+def test_a_value_that_no_field_has_is_named_with_those_there_are():
+    obs = fields(cell_types=("U2OS", "RPE"))
+    assert (rows_where(obs, "cell_type", "RPE") == (obs["cell_type"] == "RPE")).all()
+    with pytest.raises(InputError, match=r"no field has 'U20S'.*'U2OS'.*have 'RPE', 'U2OS'"):
+        rows_where(obs, "cell_type", "U20S")
+
+
+def test_one_class_alone_is_refused():
+    refuse_single_class(fields(cell_types=("U2OS", "RPE")), "cell_type")
+    with pytest.raises(InputError, match=r"column cell_type: all 24 fields are of 'U2OS'"):
+        refuse_single_class(fields(n_experiments=1), "cell_type")
 
 
 def test_whole_experiments_are_held_out():

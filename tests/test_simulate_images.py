@@ -97,12 +97,19 @@ def test_truth_shows_what_a_compound_does():
     design = design_images(spec)
     row = design.biology[design.obs["treatment"] == COMPOUNDS[0].name].iloc[0]
     effect = np.log(row["treated_actin_fibres"] / row["base_actin_fibres"])
-    assert effect == pytest.approx(
-        COMPOUNDS[0].strength * MECHANISMS[COMPOUNDS[0].moa]["actin_fibres"]
-    )
+    strength = spec.treatment_strength * COMPOUNDS[0].strength
+    assert effect == pytest.approx(strength * MECHANISMS[COMPOUNDS[0].moa]["actin_fibres"])
     still = design_images(dataclasses.replace(spec, treatment_strength=0)).biology
     for knob in KNOBS:
         np.testing.assert_allclose(still[f"treated_{knob}"], still[f"base_{knob}"])
+
+
+@pytest.mark.filterwarnings("error")
+def test_effects_far_too_strong_still_give_pictures():
+    strong = dataclasses.replace(SMALL, treatment_strength=4.0)
+    made = simulate_images(strong)
+    treated = (made.obs["role"] == "treated").to_numpy()
+    assert (np.ptp(made.pixels[treated].astype(int), axis=(2, 3)) > 0).all()
 
 
 def test_same_call_same_pictures_for_any_number_of_processes(small):

@@ -63,6 +63,45 @@ class Split:
         return Split(self.part[rows])
 
 
+def rows_where(obs: pd.DataFrame, column: str, value: str) -> np.ndarray:
+    """Find the fields that have a value in a column.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+
+    Raises
+    ------
+    InputError
+        If no field has it.
+    """
+    values = obs[column].astype(str)
+    rows = (values == value).to_numpy()
+    if not rows.any():
+        there = sorted(set(values))
+        raise InputError(
+            f"column {column}: no field has {value!r}{did_you_mean(value, there)}; "
+            f"these images have {listing(there)}"
+        )
+    return rows
+
+
+def refuse_single_class(obs: pd.DataFrame, column: str) -> None:
+    """Stop where all fields are alike, so that there is nothing to tell apart.
+
+    Raises
+    ------
+    InputError
+        If a column has one value only.
+    """
+    names = obs[column].astype(str).unique()
+    if len(names) < 2:
+        raise InputError(
+            f"column {column}: all {len(obs):,} fields are of {listing(names)}, and to tell "
+            f"one {column} from another takes two: add fields, or leave this report out"
+        )
+
+
 def split_experiments(
     obs: pd.DataFrame,
     *,

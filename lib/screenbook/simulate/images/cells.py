@@ -85,7 +85,9 @@ def place_cells(
     for name in ("cell_radius", "nucleus_radius"):
         knobs[name] = knobs[name] * size * np.exp(rng.normal(0, cell_spread, n))
     for name in ("cell_aspect", "nucleus_aspect"):
-        knobs[name] = 1 + (knobs[name] - 1) * np.exp(rng.normal(0, 3 * cell_spread, n))
+        # A strong effect may ask for less than a circle, which there is not.
+        longer = np.maximum(knobs[name] - 1, 0)
+        knobs[name] = 1 + longer * np.exp(rng.normal(0, 3 * cell_spread, n))
     mitotic = rng.uniform(size=n) < knobs["mitotic"]
     knobs["cell_radius"] = np.where(mitotic, 1.5 * knobs["nucleus_radius"], knobs["cell_radius"])
     knobs["cell_aspect"] = np.where(mitotic, 1.08, knobs["cell_aspect"])

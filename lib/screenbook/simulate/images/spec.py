@@ -51,7 +51,7 @@ class ImageSpec:
     um_per_px : float
         Pixel size. 1.3 is a 20x objective on a camera of 6.5 um pixels, binned 4 x 4.
     treatment_strength : float
-        Factor on what compounds do.
+        Factor on what compounds do, over that which each has of its own.
     well_spread : float
         SD of biology knobs between like wells, on their logarithm or log odds.
     stain_spread : float
@@ -79,7 +79,7 @@ class ImageSpec:
     n_sites: int = 2
     size_px: int = 108
     um_per_px: float = 1.3
-    treatment_strength: float = 1.0
+    treatment_strength: float = 1.4
     well_spread: float = 0.05
     stain_spread: float = 0.12
     density_spread: float = 0.10
