@@ -37,6 +37,7 @@ n_draws: int = 50  # draws of the few labels [2..10000]
 
 # %% tags=["setup"]
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -65,7 +66,13 @@ from screenbook.images.soft_clusters import k_means_clusters
 from screenbook.images.splits import refuse_single_class, rows_where, split_experiments
 from screenbook.images.supervised_trunk import SupervisedSettings, train_supervised
 from screenbook.images.training import TrainSettings
-from screenbook.images.trunk_features import feature_maps, first_filters, trunk_features, untrained
+from screenbook.images.trunk_features import (
+    all_layer_features,
+    feature_maps,
+    first_filters,
+    trunk_features,
+    untrained,
+)
 from screenbook.paths import base_run, build_dir
 from screenbook.processes import run_each
 from screenbook.report import answer, gate, headline, reads, save_table, say, show, show_table, tell
@@ -119,7 +126,7 @@ tile, patch = grid.tile(size // pool, size // pool), grid.patch(size // pool, si
 fig = pictures.patch_task(drawn[full], tile=tile * pool, margin=margin_px * pool, title="Where does the second patch lie?", subtitle=f"tiles of {tile * pool} pixels, {2 * margin_px * pool} between patches; the net gets patches of {patch} after pooling {pool} to 1")  # fmt: skip
 show(fig, "A field with its tiles, and the pairs that a network gets to see: the middle patch and one of its neighbours.", wide=True)  # fmt: skip
 raw = images.load()
-sets = {trace: traced_images(raw, batch, whole, trace, pool=pool) for trace in TRACES}
+sets = run_each(partial(traced_images, pool=pool), {trace: (raw, batch, whole, trace) for trace in TRACES}, jobs=jobs)  # fmt: skip
 fields, shared = sets["none"], traced_images(raw, batch, whole, how="global", pool=pool)
 
 # %% [markdown]
@@ -198,17 +205,26 @@ say(f"The original's measure gives {five['five_with_self']:.2f} where its chance
 # %% [markdown]
 # ## On paper
 #
-# The same features of the trained trunk in several plane maps, coloured by cell type and by batch. Maps are for looking; what they keep is counted in the table below.
+# The features of the trained trunk in several plane maps, coloured by cell type and by batch. Maps are for looking; what they keep is counted in the tables below, for all layers together and for each layer by itself.
 
 # %%
 held = np.flatnonzero(split.test)
-maps = {name: xy[held] for name, xy in embeddings(full_sets["one scale"]["position trunk"], seed=seed).items()}  # fmt: skip
+layers = all_layer_features(net, shared) | {"all layers": full_sets["one scale"]["position trunk"]}
+planes = run_each(partial(embeddings, seed=seed), {name: (f,) for name, f in layers.items()}, jobs=jobs, tell=lambda done, n: tell(f"maps of {done} of {n} layers"))  # fmt: skip
+maps = {name: xy[held] for name, xy in planes["all layers"].items()}
 points = pd.concat([pd.DataFrame({"embedding": name, "x": xy[:, 0], "y": xy[:, 1], "cell_type": cells[held], "batch": batch[held]}) for name, xy in maps.items()], ignore_index=True)  # fmt: skip
 kept = consensus_table(maps, cells[held], batch[held], seed=seed)
 best = kept.set_index("representation")["other_batch"]
 fig = known.embedding_panels(points, title=f"{best.idxmax()} keeps most of the cell types: {best.max():.0%} of neighbours from other batches agree", subtitle=f"{len(held):,} fields of held-out experiments")  # fmt: skip
 show(fig, "Plane maps of the trained trunk's features, left by cell type, right by batch. DBSCAN gives clusters, drawn on a circle.", wide=True)  # fmt: skip
 show_table(kept.round(4), "Neighbours that agree in each map.", file="image_maps")
+
+# %%
+spaces = {name: {"all features": standardise(f, np.zeros(len(f), int))} | planes[name] for name, f in layers.items()}  # fmt: skip
+agree = {name: consensus_table({how: x[held] for how, x in each.items()}, cells[held], batch[held], seed=seed) for name, each in spaces.items()}  # fmt: skip
+by_layer = pd.DataFrame({name: t.set_index("representation")["other_batch"] for name, t in agree.items()}).T  # fmt: skip
+fig = known.layer_consensus(by_layer, title=f"FastICA keeps most of {by_layer['FastICA'].idxmax()}, all features of {by_layer['all features'].idxmax()}", subtitle="neighbours from other batches that are of the same cell type, held-out experiments")  # fmt: skip
+show(fig, f"Layer by layer: share of nearest fields from other batches that agree, in all features of the layer and in each plane map. Random neighbours agree at {kept['other_batch_chance'].iloc[0]:.2f}.", wide=True)  # fmt: skip
 
 # %% [markdown]
 # ## How far a few labels go

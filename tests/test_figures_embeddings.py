@@ -67,6 +67,13 @@ def test_consensus_has_three_forms_with_their_own_chance():
     assert legend(representations.consensus(plain, title="t")) == ["nearest field", "chance"]
 
 
+def test_layers_are_rows_and_embeddings_columns():
+    table = pd.DataFrame({"PCA": [0.3, 0.5], "t-SNE": [0.4, 0.6]}, index=["conv1", "conv2"])
+    heat = representations.layer_consensus(table, title="t").data[0]
+    np.testing.assert_allclose(heat.z, table)
+    assert heat.customdata[1][0][0] == "conv2"
+
+
 def test_curves_have_bands_of_their_colour():
     table = label_results()
     fig = representations.few_label_curves(table, title="t")

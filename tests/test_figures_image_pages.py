@@ -56,6 +56,7 @@ def every_figure(name):
         embedded((name,), 20).assign(cell_type=name, batch=name), title="t"
     )
     yield representations.consensus(consensus_results().assign(representation=name), title="t")
+    yield representations.layer_consensus(square, title="t")
     yield representations.few_label_curves(
         label_results().head(6).assign(representation=name), title="t"
     )

@@ -188,9 +188,15 @@ def knob_recovery(
     Parameters
     ----------
     tables : mapping of str to DataFrame
-        Kind of knob (biology, batch) to R² on held-out experiments, a row for each knob (index)
-        and a column for each embedding. Below zero is worse than the mean.
+        Kind of knob to R² on held-out experiments, a row for each knob (index) and a column for
+        each embedding. Below zero is worse than the mean. Knobs are shown without the
+        ``biology_`` or ``batch_`` that the truth table has before their names.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
     """
-    return heat_tables(tables, title=title, subtitle=subtitle, value="R²", beside=False, y="")
+    shown = {kind: table.rename(index=_knob) for kind, table in tables.items()}
+    return heat_tables(shown, title=title, subtitle=subtitle, value="R²", beside=False, y="")
+
+
+def _knob(name: str) -> str:
+    return str(name).removeprefix("biology_").removeprefix("batch_").replace("_", " ")

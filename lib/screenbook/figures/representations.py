@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
+from screenbook.figures.heat_tables import heat_tables
 from screenbook.figures.interval_rows import SERIES_MARKS, Axis, interval_rows
 from screenbook.figures.palette import BLUE, GREY, OKABE_ITO, ORANGE, REFERENCE, shade, style
 from screenbook.figures.small_multiples import (
@@ -175,6 +176,20 @@ def consensus(table: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figu
         Axis("share of fields whose neighbours agree (0 to 1)"),
         title=title, subtitle=subtitle, marks=dict(_CONSENSUS.values()),
     )  # fmt: skip
+
+
+def layer_consensus(table: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
+    """Show what each layer of a network keeps of the classes, in each embedding.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Shares of neighbours that agree, a row for each layer (index) and a column for each
+        embedding.
+    title, subtitle : str
+        See :func:`screenbook.figures.palette.style`.
+    """
+    return heat_tables({"": table}, title=title, subtitle=subtitle, value="neighbours that agree")
 
 
 def few_label_curves(table: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
