@@ -36,10 +36,8 @@ test_share: float = 0.2  # share of the experiments held out [0.05..0.8]
 ablation: bool = False  # train the other combinations of CDCL's ingredients too
 
 # %% tags=["setup"]
-import hashlib
 import json
 
-import numpy as np
 import pandas as pd
 
 from screenbook.checkpoints import Checkpoints
@@ -96,8 +94,10 @@ batch, control = obs["batch"].astype(str).to_numpy(), (obs["role"] == "control")
 # %%
 n_of = obs.groupby("treatment", observed=True).size()
 say(f"{len(images):,} fields of **{cell_type}** in {obs['batch'].nunique()} batches of {obs['experiment'].nunique()} experiments: {int(control.sum()):,} of negative controls and {int((~control).sum()):,} of {obs.loc[~control, 'treatment'].nunique()} treatments ({n_of[n_of.index != 'control'].min() if (~control).any() else 0} fields or more each), with the channels {', '.join(images.channels)}.")  # fmt: skip
-some = obs["batch"].astype(str).isin(sorted(set(batch))[:2])
-drawn = obs[some].groupby(["batch", "treatment"], observed=True, sort=False).head(1)
+two, both = sorted(set(batch))[:2], obs.groupby("treatment", observed=True)["batch"]
+both = both.agg(lambda of: set(two) <= set(of.astype(str)))  # treatments that both of them have
+some = obs["batch"].astype(str).isin(two) & obs["treatment"].map(both).astype(bool)
+drawn = obs[some].sort_values(["batch", "role", "treatment"], kind="stable").groupby(["batch", "treatment"], observed=True, sort=False).head(1)  # fmt: skip
 drawn = drawn.groupby("batch", observed=True, sort=False).head(8)
 pixels = images.load(obs.index.get_indexer(drawn.index))
 limits = display_limits(pixels)
@@ -129,19 +129,26 @@ more = [name for name in ABLATION if name not in variants] if ablation else []
 views = ViewSettings(size=8 * max(2, round(0.6 * fields.shape[-1] / 8)))  # of any field, 60 %
 settings = quick(DistillationSettings(encoder=encoder, views=views), n_steps=n_steps, seed=seed, warmup_steps=min(20, n_steps // 4), record_every=max(1, n_steps // 40))  # fmt: skip
 trial = comparing.Trial(fields, obs, split, settings, subset, Questions(seed=seed))
-inputs = hashlib.sha256(repr((settings, subset, normalisation, pool, test_share, seed, cell_type, sorted(obs.index[split.train]))).encode() + images.load(np.arange(1)).tobytes()).hexdigest()[:16]  # fmt: skip
-keep = folder / "checkpoints" / inputs
-alone = n_steps < 50 or pick_device("auto").type == "cuda"  # starting a process takes seconds
-jobs = 1 if alone else max(1, cores() // side_by_side())
+comparing.check_trial(trial, [*variants, *more])
+keep = folder / "checkpoints" / trial.digest()
+one = n_steps < 50 or pick_device("auto").type == "cuda"  # starting a process takes seconds
+jobs = 1 if one else max(1, cores() // side_by_side())
 results = comparing.compare_variants(trial, [*comparing.BASELINES, *variants, *more], [seed + i for i in range(n_seeds)], jobs=jobs, keep=lambda name: Checkpoints(keep / f"{name}.pt"), tell=tell)  # fmt: skip
+
+# %%
 stopped = {key: r.stopped for key, r in results.items() if r.stopped}
 for (name, s), why in stopped.items():
     say(f"**{name}**, seed {s}, was stopped: {why}. Its scores below are those of a collapsed network.")  # fmt: skip
+for note in dict.fromkeys(note for e in results.values() for note in e.evaluation.notes):
+    say(f"Note: {note}.")
+alone = max(e.n_alone for e in results.values())
+if alone:
+    say(f"{alone:,} training fields have a treatment that no other batch has: where views come from two batches, they are paired with themselves.")  # fmt: skip
 say(f"{sum(len(r.history) > 0 for r in results.values())} trainings of at most {n_steps:,} steps on a {pick_device('auto').type.upper()}; {len(stopped)} collapsed.")  # fmt: skip
 
 # %%
 limits = CollapseLimits()
-fig = curves.training_curves(comparing.histories(results), limits={"dino": limits.loss_share, "spread": limits.spread, "rank": limits.rank}, title="No training collapsed" if not stopped else f"{len(stopped)} trainings collapsed", subtitle="beyond a dashed line a training counts as collapsed")  # fmt: skip
+fig = curves.training_curves(comparing.histories(results), limits={"dino": limits.loss_share, "spread": limits.spread, "rank": limits.rank}, title=f"{len(stopped)} trainings collapsed" if stopped else "No training collapsed" if n_steps > limits.grace else "Too few steps to tell a collapse", subtitle="beyond a dashed line a training counts as collapsed")  # fmt: skip
 show(fig, "Training of each variant: its loss, DINO's loss over the logarithm of the number of prototypes (1: it says nothing), how far features of different fields point apart, and how many directions they fill.", wide=True)  # fmt: skip
 
 # %% [markdown]
@@ -157,7 +164,10 @@ main = table[table["variant"].isin([*comparing.BASELINES, *variants])]
 plain, scaled = (
     main[main["standardised"] == how].set_index("variant") for how in ("none", "plate")
 )
-best, runner = plain["knn"].drop([n for n in ("supervised", *comparing.BASELINES) if n in plain.index]).sort_values(ascending=False).index[[0, -1]] if len(variants) > 1 else (variants[0],) * 2  # fmt: skip
+free = [
+    n for n in variants if n not in ("supervised", *comparing.BASELINES)
+]  # of treatment as a target
+best = plain.loc[free or list(plain.index), "knn"].idxmax()
 fig = curves.accuracy_against_batches(main, runs=score_table(asked) if n_seeds > 1 else None, title=f"{best} tells {plain.loc[best, 'knn']:.0%} of the fields of unseen experiments right, {comparing.UNTRAINED} {plain.loc[comparing.UNTRAINED, 'knn']:.0%}", subtitle=f"{int(split.test.sum()):,} held-out fields, {n_seeds} seed{'s' * (n_seeds > 1)}")  # fmt: skip
 show(fig, "Treatment accuracy on held-out experiments against how well the batch is told (left) and how well batches mix (right). Dotted lines are chance, and what perfect mixing would give.", wide=True)  # fmt: skip
 show_table(main.round(4), "Every variant, as it is (none) and after each plate was put on the scale of its negative controls (plate). Intervals are over held-out experiments; _sd is over training seeds.", rows=20, file="image_variants")  # fmt: skip
@@ -173,15 +183,16 @@ gain = scaled["knn"] - plain["knn"]
 first = scaled["knn"].idxmax()
 fig = pictures.standardisation_gain(main, measures, title=f"On the scale of the controls, {first} is first with {scaled.loc[first, 'knn']:.0%}", subtitle="as it is, and after every plate was standardised by its negative controls; 95 % over held-out experiments")  # fmt: skip
 show(fig, "Accuracy for treatments and for batches before and after standardisation by plate.", wide=True)  # fmt: skip
-say(f"Standardising gains {gain.max():+.2f} ({gain.idxmax()}) to {gain.min():+.2f} ({gain.idxmin()}). Without any network, channel statistics reach {plain.loc[comparing.PIXELS, 'knn']:.2f} as they are and {scaled.loc[comparing.PIXELS, 'knn']:.2f} standardised; the batch is then told at {scaled.loc[comparing.PIXELS, 'batch_id']:.2f} (chance {scaled.loc[comparing.PIXELS, 'batch_id_chance']:.2f}): shift and scale take {'not all' if scaled.loc[comparing.PIXELS, 'batch_id'] > 2 * scaled.loc[comparing.PIXELS, 'batch_id_chance'] else 'nearly all'} of the batch effect off.")  # fmt: skip
+say(f"Standardising gains {gain.max():+.2f} ({gain.idxmax()}) to {gain.min():+.2f} ({gain.idxmin()}). Without any network, channel statistics reach {plain.loc[comparing.PIXELS, 'knn']:.2f} as they are and {scaled.loc[comparing.PIXELS, 'knn']:.2f} standardised; the batch is then told at {scaled.loc[comparing.PIXELS, 'batch_id']:.2f} (chance {scaled.loc[comparing.PIXELS, 'batch_id_chance']:.2f}): shift and scale take off {'only a part' if scaled.loc[comparing.PIXELS, 'batch_id'] > 2 * scaled.loc[comparing.PIXELS, 'batch_id_chance'] else 'nearly all'} of what these statistics know of the batch.")  # fmt: skip
 against = differences([e for e in asked if e.variant in set(main["variant"])], comparing.PIXELS)
-fig = pictures.differences_from(against, comparing.PIXELS, title=f"{int(((against['low'] > 0) & (against['standardised'] == 'plate')).sum())} of {len(plain) - 1} embeddings beat channel statistics once both are standardised", subtitle="paired by held-out experiment, 95 % interval")  # fmt: skip
+side = against[against["standardised"] == "plate"]
+fig = pictures.differences_from(against, comparing.PIXELS, title=f"{int((side['low'] > 0).sum())} of {len(side)} embeddings beat channel statistics once both are standardised" if side["low"].notna().any() else "One experiment is held out: differences have no interval", subtitle="paired by held-out experiment, 95 % interval")  # fmt: skip
 show(fig, "Accuracy by nearest neighbours less that of channel statistics treated likewise.", wide=True)  # fmt: skip
 
 # %% [markdown]
 # ## Which treatments
 #
-# Chance is the same for every treatment; weak ones stay near it, and some are taken for another compound of their mechanism.
+# Chance is the same for every treatment; weak ones stay near it.
 
 # %%
 classes = pd.concat([e.per_class.assign(variant=e.variant, seed=e.training_seed) for e in asked], ignore_index=True)  # fmt: skip
@@ -204,7 +215,7 @@ crossed = [name for name, variant in ABLATION.items() if variant.cross_batch]
 if ablation:
     told = parts.set_index("variant")["knn"]
     gains = [told[name] - told["DINO-CB"] for name in ("DINO-CB + centres", "DINO-CB + redundancy", "CDCL")]  # fmt: skip
-fig = pictures.ablation(parts, {"knn": "treatment, held-out experiments", "batch_id": "batch told", "kbet": "kBET acceptance"}, cross_batch=crossed, title=f"Added to partners, centres change the accuracy by {gains[0]:+.2f}, redundancy by {gains[1]:+.2f}, both by {gains[2]:+.2f}" if ablation else "DINO, with partners from other batches, and with all three ingredients", subtitle=f"{n_seeds} seed{'s' * (n_seeds > 1)}" + ("" if ablation else "; `ablation` trains the combinations between"))  # fmt: skip
+fig = pictures.ablation(parts, {"knn": "treatment, held-out experiments", "batch_id": "batch told", "kbet": "kBET acceptance"}, cross_batch=crossed, title=f"Added to partners, centres change the accuracy by {gains[0]:+.2f}, redundancy by {gains[1]:+.2f}, both by {gains[2]:+.2f}" if ablation else "What was trained of them: " + (", ".join(parts["variant"]) or "nothing"), subtitle=f"{n_seeds} seed{'s' * (n_seeds > 1)}" + ("" if ablation else "; `ablation` trains the combinations between"))  # fmt: skip
 show(fig, "Treatment accuracy, batch accuracy and kBET acceptance for combinations of CDCL's three ingredients; colour marks those with partners from another batch.", wide=True)  # fmt: skip
 
 # %%
@@ -214,8 +225,6 @@ save_table(tidy, run, "image_scores", columns)
 save_table(classes, run, "image_classes", {"standardised": "none or plate", "by": "knn: nearest neighbours; linear: linear probe", "class": "treatment", "n": "held-out fields", "recall": "share of them told right", "precision": "share of the fields called so that are", "confused_with": "what it is most often taken for", "confused_share": "how often", "variant": "method", "seed": "seed of the training"})  # fmt: skip
 with replacing(writes(folder / "image_results.json")) as part:
     part.write_text(json.dumps([e.results() for e in asked], indent=1), encoding="utf-8")
-for path in keep.glob("*.pt") if keep.is_dir() else ():
-    path.unlink()  # all is trained and written: nothing is left to resume
 
 # %% [markdown]
 # ## Against the truth
@@ -242,7 +251,8 @@ else:
 
 # %%
 cb, free = ([n for n in names if n in plain.index] for names in (("DINO-CB", "BYOL-CB", "CDCL"), ("DINO", "BYOL")))  # fmt: skip
-lines = [f"{name}: treatment {plain.loc[name, 'knn']:.2f} ({plain.loc[name, 'knn_low']:.2f} to {plain.loc[name, 'knn_high']:.2f}), batch {plain.loc[name, 'batch_id']:.2f}, kBET {plain.loc[name, 'kbet']:.2f}; standardised by plate {scaled.loc[name, 'knn']:.2f}" for name in plain.index]  # fmt: skip
+between = plain.apply(lambda r: f" ({r['knn_low']:.2f} to {r['knn_high']:.2f})" if r["knn_low"] == r["knn_low"] else "", axis=1)  # fmt: skip
+lines = [f"{name}: treatment {plain.loc[name, 'knn']:.2f}{between[name]}, batch {plain.loc[name, 'batch_id']:.2f}, kBET {plain.loc[name, 'kbet']:.2f}; standardised by plate {scaled.loc[name, 'knn']:.2f}" for name in plain.index]  # fmt: skip
 say("\n".join(f"- {line}" for line in lines))
 chance = f"chance {plain['knn_chance'].iloc[0]:.2f} for the treatment and {plain['batch_id_chance'].iloc[0]:.2f} for the batch"  # fmt: skip
 paid = f"With partners from other batches ({', '.join(cb)}) the treatment is told in {plain.loc[cb, 'knn'].mean():.2f} of the held-out fields and the batch in {plain.loc[cb, 'batch_id'].mean():.2f}; without ({', '.join(free)}) in {plain.loc[free, 'knn'].mean():.2f} and {plain.loc[free, 'batch_id'].mean():.2f} ({chance}). " if cb and free else f"Levels: {chance}. "  # fmt: skip
@@ -252,6 +262,9 @@ answer(paid + extra + simple)
 learned = plain.loc[list(variants), "knn"]
 gate(bool(learned.max() > 2 * plain["knn_chance"].iloc[0]), f"The best training must tell the treatment twice as often as chance; {learned.idxmax()} tells {learned.max():.2f} (chance {plain['knn_chance'].iloc[0]:.2f}).")  # fmt: skip
 headline(**{f"knn_{n}": round(float(v), 4) for n, v in plain["knn"].items()}, **{f"batch_id_{n}": round(float(v), 4) for n, v in plain["batch_id"].items()}, **{f"kbet_{n}": round(float(v), 4) for n, v in plain["kbet"].items()}, **{f"knn_plate_{n}": round(float(v), 4) for n, v in scaled["knn"].items()})  # fmt: skip
+
+for path in keep.glob("*.pt") if keep.is_dir() else ():
+    path.unlink()  # all is trained and told: nothing is left to resume
 
 # %% [markdown]
 # ## What could be wrong

@@ -144,7 +144,7 @@ def histories(seeds=(0, 1)):
 
 def scores(seed=0):
     """Eight variants, as they are and standardised: accuracy, batch told, kBET, SD over seeds."""
-    names = [*VARIANTS, "untrained", "pixel statistics"]
+    names = [*VARIANTS, "untrained", "channel statistics"]
     at = {
         "knn": [0.52, 0.5, 0.69, 0.63, 0.6, 0.78, 0.48, 0.39],
         "batch_id": [0.57, 0.6, 0.22, 0.28, 0.22, 0.32, 0.73, 0.58],
@@ -195,7 +195,7 @@ def by_treatment(seed=0):
     names = ["control", *(f"compound {i:02d}" for i in range(12))]
     rng = np.random.default_rng(seed)
     table = pd.DataFrame(
-        rng.uniform(0.1, 0.95, (13, 8)), names, [*VARIANTS, "untrained", "pixel statistics"]
+        rng.uniform(0.1, 0.95, (13, 8)), names, [*VARIANTS, "untrained", "channel statistics"]
     )
     moa = ["", *np.repeat(["actin", "tubulin", "Golgi", "mitochondria"], 3)]
     return table, pd.Series(moa, names)
@@ -204,7 +204,7 @@ def by_treatment(seed=0):
 def knobs(seed=0):
     """R² of biology and batch knobs by five embeddings."""
     rng = np.random.default_rng(seed)
-    embeddings = ["pixel statistics", "untrained", "DINO", "DINO-CB", "CDCL", "supervised"]
+    embeddings = ["channel statistics", "untrained", "DINO", "DINO-CB", "CDCL", "supervised"]
     biology = ["nucleus size", "nucleus aspect", "density", "actin fibres", "Golgi dispersal"]
     batch = ["PSF", "illumination depth", "haze", "gamma"]
     return {

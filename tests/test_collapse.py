@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -21,6 +23,10 @@ def test_rank_counts_equal_directions(rank):
     basis = torch.linalg.qr(torch.randn(20, 20, generator=torch.Generator().manual_seed(0)))[0]
     points = torch.cat([basis[:rank], -basis[:rank]]) + 5.0
     assert effective_rank(points) == pytest.approx(rank, rel=1e-3)
+
+
+def test_rank_of_what_is_no_number_is_none():
+    assert math.isnan(effective_rank(torch.tensor([[1.0, math.nan], [0.0, 1.0]])))
 
 
 def test_rank_of_a_point_is_nil():

@@ -1,5 +1,7 @@
 """Variants of self-distillation trained side by side, on a planted set of tiny fields."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from screenbook.images.compare_variants import (
     PIXELS,
     UNTRAINED,
     Trial,
+    check_trial,
     compare_variants,
     histories,
 )
@@ -112,8 +115,48 @@ def test_progress_is_told_in_words(trial):
     assert told[-1] == "1 of 1 variants trained and asked"
 
 
-def test_no_variant_or_an_unknown_one_is_refused(trial):
-    with pytest.raises(InputError, match="none given"):
-        compare_variants(trial, [])
-    with pytest.raises(InputError, match="'DIMO' is none of"):
-        compare_variants(trial, ["DIMO"])
+@pytest.mark.parametrize(
+    ("changes", "names", "says"),
+    [
+        ({}, [PIXELS, UNTRAINED], "variants: none given that learns"),
+        ({}, ["DINO", "DIMO"], "'DIMO' is none of"),
+        ({"batch": "E0/1"}, ["DINO"], "all fields to learn from are of 'E0/1'"),
+        ({"role": "treated"}, ["DINO"], "have fewer than two negative controls"),
+        ({"treatment": "own"}, ["DINO", "CDCL"], "none is in two batches"),
+    ],
+)
+def test_what_would_end_in_an_error_is_refused_before_training(trial, changes, names, says):
+    changed = trial.obs.assign(**changes)
+    if "treatment" in changes:
+        changed["treatment"] = changed["batch"]
+    check_trial(trial, ["DINO", "CDCL"])
+    with pytest.raises(InputError, match=says):
+        check_trial(dataclasses.replace(trial, obs=changed), names)
+
+
+def test_the_digest_follows_what_trainings_depend_on(trial):
+    assert trial.digest() == dataclasses.replace(trial).digest()
+    darker = trial.fields.copy()
+    darker[-1, -1, -1, -1] -= 1
+    renamed = trial.obs.assign(treatment=trial.obs["treatment"].replace("drug", "toxin"))
+    others = [
+        dataclasses.replace(trial, fields=darker),
+        dataclasses.replace(trial, obs=renamed),
+        dataclasses.replace(trial, subset="only_controls"),
+        dataclasses.replace(trial, split=split_experiments(trial.obs, test=2)),
+        dataclasses.replace(trial, settings=dataclasses.replace(trial.settings, batch_size=8)),
+    ]
+    assert len({t.digest() for t in [trial, *others]}) == 6
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_training_that_diverges_is_asked_and_stops_no_other(trial):
+    training = dataclasses.replace(
+        trial.settings.training, learning_rate=1e30, warmup_steps=0, optimiser="sgd", clip=0.0
+    )
+    wild = dataclasses.replace(trial.settings, training=training)
+    found = compare_variants(dataclasses.replace(trial, settings=wild), ["DINO", UNTRAINED])
+    assert "no number" in found["DINO", 0].stopped
+    assert np.isfinite(found["DINO", 0].embedding).all()
+    assert found["DINO", 0].evaluation.value("knn") <= 0.5  # chance 1 in 3
+    assert np.isfinite(found[UNTRAINED, 0].evaluation.value("knn"))

@@ -28,6 +28,8 @@ from screenbook.figures import (
     embedding_scores,
     representations,
 )
+from screenbook.images.compare_variants import BASELINES
+from screenbook.images.variants import VARIANTS
 
 
 def test_embeddings_are_drawn_twice():
@@ -65,6 +67,12 @@ def test_consensus_has_three_forms_with_their_own_chance():
     assert {v for v in named(fig, "chance")[0].x if v is not None} == {0.25, 0.24, 0.495}
     plain = table[["representation", "consensus", "low", "high", "chance"]].head(4)
     assert legend(representations.consensus(plain, title="t")) == ["nearest field", "chance"]
+
+
+def test_every_variant_has_a_mark_of_its_own():
+    names = {*BASELINES, *VARIANTS}
+    assert set(distillation.VARIANT_MARKS) == names
+    assert len({mark[:2] for mark in distillation.VARIANT_MARKS.values()}) == len(names)
 
 
 def test_layers_are_rows_and_embeddings_columns():
@@ -126,7 +134,7 @@ def test_the_plane_has_a_point_a_variant_with_its_spread():
         assert [t.name for t in points] == list(plain["variant"])
         for trace, row in zip(points, plain.to_dict("records"), strict=True):
             assert (trace.x[0], trace.y[0]) == (row[column], row["knn"])
-            if row["variant"] == "pixel statistics":
+            if row["variant"] == "channel statistics":
                 assert trace.error_x.array is None
             else:
                 assert trace.error_x.array[0] == row[f"{column}_sd"]

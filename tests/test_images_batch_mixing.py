@@ -65,6 +65,18 @@ def test_controls_alone_are_asked_where_plates_hold_other_treatments():
     assert batch_mixing(planted(obs), obs).kind == kind == "negative controls"
 
 
+def test_batches_of_one_well_are_not_asked():
+    obs = design(n_experiments=8)
+    points = planted(obs, batch=12.0)
+    alone = (obs["batch"] != "E1/1") | (obs["well"] == obs["well"].iloc[0])
+    assert obs["batch"].iloc[0] == "E1/1"
+    found = batch_mixing(points[alone], obs[alone])
+    assert found.chance == pytest.approx(1 / 7)
+    assert found.knn.value == pytest.approx(1, abs=0.02)
+    single = (~obs.duplicated("batch")).to_numpy()
+    assert batch_mixing(points[single], obs[single]) is None
+
+
 def test_one_batch_has_nothing_to_mix():
     obs = design(n_experiments=1)
     assert batch_mixing(planted(obs), obs) is None

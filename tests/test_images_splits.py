@@ -9,6 +9,7 @@ from screenbook.images.splits import (
     Split,
     balanced_rows,
     leaks,
+    refuse_few_held_out,
     refuse_leaks,
     refuse_single_class,
     rows_where,
@@ -43,6 +44,13 @@ def test_one_class_alone_is_refused():
     refuse_single_class(fields(cell_types=("U2OS", "RPE")), "cell_type")
     with pytest.raises(InputError, match=r"column cell_type: all 24 fields are of 'U2OS'"):
         refuse_single_class(fields(n_experiments=1), "cell_type")
+
+
+def test_one_experiment_held_out_is_too_few():
+    obs = fields()
+    refuse_few_held_out(obs, split_experiments(obs, test=2))
+    with pytest.raises(InputError, match=r"test_share: 'E0\d' alone is held out"):
+        refuse_few_held_out(obs, split_experiments(obs, test=1))
 
 
 def test_whole_experiments_are_held_out():

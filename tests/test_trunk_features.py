@@ -6,6 +6,8 @@ from planted_fields import textures
 from screenbook.errors import InputError
 from screenbook.images.patches import PatchGrid, cut
 from screenbook.images.position_net import PositionNet, PositionNetSettings
+from screenbook.images.position_training import PositionSettings, train_position
+from screenbook.images.training import TrainSettings
 from screenbook.images.trunk_features import (
     all_layer_features,
     centre_patch_features,
@@ -46,6 +48,15 @@ def test_an_untrained_trunk_is_fresh_and_repeatable(net):
     np.testing.assert_array_equal(
         trunk_features(fresh, FIELDS), trunk_features(untrained(net, seed=1), FIELDS)
     )
+
+
+def test_an_untrained_trunk_is_what_a_training_of_its_seed_starts_with(net):
+    images = textures(12, side=48)
+    brief = TrainSettings(n_steps=1, learning_rate=1e-30, warmup_steps=0, seed=3)
+    settings = PositionSettings(net=PositionNetSettings((8, 6, 4)), training=brief)
+    trained = train_position(images, np.arange(12) < 8, np.arange(12), settings).net
+    for mine, theirs in zip(untrained(trained, 3).convs, trained.trunk.convs, strict=True):
+        torch.testing.assert_close(mine.weight, theirs.weight)
 
 
 def test_patch_features_are_the_flat_map_of_a_patch(net):

@@ -39,7 +39,7 @@ VARIANT_MARKS = {
     "CDCL": (VERMILLION, "diamond", "solid"),
     "supervised": (GREEN, "star", "dash"),
     "untrained": (GREY, "x", "dash"),
-    "pixel statistics": (PURPLE, "triangle-up", "dash"),
+    "channel statistics": (PURPLE, "triangle-up", "dash"),
 }
 """Colour, symbol and dash of each variant; full marks learn from pairs across batches."""
 

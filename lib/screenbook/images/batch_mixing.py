@@ -84,7 +84,7 @@ def batch_mixing(
     Returns
     -------
     Mixing or None
-        None with one batch only: there is nothing to mix.
+        None with fewer than two batches of two wells or more: there is nothing to mix.
     """
     used, kind = comparable_fields(obs)
     rows = np.flatnonzero(used)
@@ -92,6 +92,9 @@ def batch_mixing(
     right, accepted, batches, linear, chance = [], [], [], [], []
     for cell_type in np.unique(obs["cell_type"].astype(str).to_numpy()[rows]):
         mine = rows[obs["cell_type"].astype(str).to_numpy()[rows] == cell_type]
+        # Fields of the own well are no neighbours: a batch of one well could never be told.
+        wells = obs.iloc[mine].groupby("batch", observed=True)["well"].transform("nunique")
+        mine = mine[(wells > 1).to_numpy()]
         names, batch = np.unique(obs["batch"].astype(str).to_numpy()[mine], return_inverse=True)
         well = _wells(obs.iloc[mine])
         if len(names) < 2 or len(np.unique(well)) < 3:

@@ -44,9 +44,11 @@ def effective_rank(features: torch.Tensor) -> float:
     Returns
     -------
     float
-        From 1 to min(n - 1, f); 0 if all rows are the same.
+        From 1 to min(n - 1, f); 0 if all rows are the same; NaN if a feature is no number.
     """
     x = features.detach().float()
+    if not torch.isfinite(x).all():
+        return math.nan
     values = torch.linalg.svdvals(x - x.mean(dim=0))
     total = values.sum()
     if total <= 1e-6 * x.norm() or total == 0:

@@ -6,22 +6,23 @@ needs no network, statistics of the channels: what does not beat these has learn
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
 
-from screenbook.errors import InputError
+from screenbook.errors import InputError, listing
 from screenbook.images.distillation import train_variant
 from screenbook.images.embedding_scores import Evaluation
 from screenbook.images.encoders import build_encoder, encode
 from screenbook.images.evaluate import Questions, evaluate
 from screenbook.images.pixel_statistics import channel_statistics
-from screenbook.images.positives import FieldCodes, subset_rows
+from screenbook.images.positives import CrossBatchPartners, FieldCodes, subset_rows
 from screenbook.images.splits import Split
 from screenbook.images.training import Keeper, fixed_seed
-from screenbook.images.variants import DistillationSettings
+from screenbook.images.variants import DistillationSettings, find_variant
 from screenbook.processes import run_each
 
 UNTRAINED, PIXELS = "untrained", "channel statistics"
@@ -86,6 +87,51 @@ class Trial:
         seed = self.settings.training.seed
         return rows[subset_rows(self.subset, self.obs.iloc[rows], seed)]
 
+    def digest(self) -> str:
+        """Name all that trainings depend on, but for the variant and its seed: 16 letters."""
+        found = hashlib.sha256(repr((self.settings, self.subset)).encode())
+        found.update(np.ascontiguousarray(self.fields).data)
+        told = self.obs[["treatment", "role", "batch"]].astype(str).assign(part=self.split.part)
+        found.update(pd.util.hash_pandas_object(told).to_numpy().tobytes())
+        return found.hexdigest()[:16]
+
+
+def check_trial(trial: Trial, names: Sequence[str]) -> None:
+    """Stop, before anything is trained, where training or asking would end in an error.
+
+    Parameters
+    ----------
+    trial : Trial
+    names : sequence of str
+        Variants that are to be trained.
+
+    Raises
+    ------
+    InputError
+        If no variant is named or one is unknown; one batch is left to train on; cross-batch
+        partners are impossible; or a plate has fewer than two negative controls.
+    """
+    wanted = [find_variant(name) for name in names if name not in BASELINES]
+    if not wanted:
+        raise InputError("variants: none given that learns; name at least one, such as DINO")
+    obs, learned = trial.obs, trial.learned_from()
+    batch = obs["batch"].astype(str).to_numpy()
+    if len(set(batch[trial.split.train])) < 2:
+        raise InputError(
+            f"column batch: all fields to learn from are of {batch[trial.split.train][0]!r}, so "
+            "nothing can be asked of batches: add plates, or hold fewer experiments out"
+        )
+    if any(variant.cross_batch for variant in wanted):
+        CrossBatchPartners(FieldCodes.of(obs.iloc[learned]))
+    controls = pd.Series(obs["role"].to_numpy() == "control").groupby(batch).sum()
+    few = controls.index[controls < 2]
+    if len(few):
+        raise InputError(
+            f"column role: {listing(few)} have fewer than two negative controls, and embeddings "
+            "are put on the scale of each plate's controls: mark more fields as controls, or "
+            "leave these plates out"
+        )
+
 
 def compare_variants(
     trial: Trial,
@@ -120,10 +166,9 @@ def compare_variants(
     Raises
     ------
     InputError
-        If no name is given, or one is unknown, or cross-batch positives are impossible.
+        If a name is unknown, or cross-batch positives are impossible; :func:`check_trial`
+        tells before.
     """
-    if not len(names):
-        raise InputError("variants: none given; name at least one, such as DINO")
     tasks: dict[tuple[str, int], tuple] = {}
     for seed in seeds:
         for name in dict.fromkeys(names):
@@ -169,6 +214,10 @@ def train_and_ask(
             encoder, n_alone = trained.encoder, trained.n_alone
             history, stopped = trained.history.table, trained.history.stopped
         embedding = encode(encoder, trial.fields, device=training.device, threads=training.threads)
+        if (
+            stopped
+        ):  # weights may be no numbers any more; what is left of them is asked all the same
+            embedding = np.nan_to_num(embedding, nan=0.0, posinf=0.0, neginf=0.0)
     asked = evaluate(
         embedding,
         trial.obs,

@@ -144,6 +144,8 @@ class _Asked:
         mean, sd = points[split.train].mean(axis=0), points[split.train].std(axis=0)
         varies = sd > 1e-6 * np.maximum(np.abs(mean), 1e-9)
         points = (points[:, varies] - mean[varies]) / sd[varies]
+        if not varies.any():  # a dead network: it tells nothing, and that is what is to be shown
+            points = np.zeros((len(points), 1))
         notes = [] if varies.all() else [f"{(~varies).sum()} features do not vary: left out"]
         label, classes = _shared_classes(obs[questions.target].astype(str), split, notes)
         about = {

@@ -153,6 +153,21 @@ def split_experiments(
     return Split(part[obs["experiment"].astype(str)].to_numpy().astype(str))
 
 
+def refuse_few_held_out(obs: pd.DataFrame, split: Split) -> None:
+    """Stop where one experiment alone is held out: no other has its neighbours, or an interval.
+
+    Raises
+    ------
+    InputError
+    """
+    held = obs["experiment"].astype(str)[split.test].unique()
+    if len(held) < 2:
+        raise InputError(
+            f"test_share: {listing(held)} alone is held out, and neighbours of other experiments "
+            "and intervals need two: raise test_share, or add experiments"
+        )
+
+
 def split_sites(obs: pd.DataFrame, *, test: float = 0.2, seed: int = 0) -> Split:
     """Draw single fields at random: the classic leak, here to show what it claims.
 

@@ -86,12 +86,12 @@ def centre_patch_features(
 
 
 def untrained(net: PositionNet, seed: int = 0) -> Trunk:
-    """Draw a trunk of the same shape at random: what is there before anything is learned.
+    """Draw the trunk that a training from this seed starts with, before anything is learned.
 
     Its input normalisation is the identity, as images are normalised already.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(fixed_seed(seed, 2))
+        torch.manual_seed(fixed_seed(seed, 1))  # as position_training does
         fresh = Trunk(net.trunk.n_channels, net.settings)
     return fresh.eval()
 
