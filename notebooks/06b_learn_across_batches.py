@@ -139,8 +139,9 @@ results = comparing.compare_variants(trial, [*comparing.BASELINES, *variants, *m
 stopped = {key: r.stopped for key, r in results.items() if r.stopped}
 for (name, s), why in stopped.items():
     say(f"**{name}**, seed {s}, was stopped: {why}. Its scores below are those of a collapsed network.")  # fmt: skip
-for note in dict.fromkeys(note for e in results.values() for note in e.evaluation.notes):
-    say(f"Note: {note}.")
+noted = dict.fromkeys(f"- {name}: {note}" for (name, _), r in results.items() for note in r.evaluation.notes)  # fmt: skip
+if noted:
+    say("What was left out while asking:\n\n" + "\n".join(noted))
 alone = max(e.n_alone for e in results.values())
 if alone:
     say(f"{alone:,} training fields have a treatment that no other batch has: where views come from two batches, they are paired with themselves.")  # fmt: skip
@@ -215,7 +216,7 @@ crossed = [name for name, variant in ABLATION.items() if variant.cross_batch]
 if ablation:
     told = parts.set_index("variant")["knn"]
     gains = [told[name] - told["DINO-CB"] for name in ("DINO-CB + centres", "DINO-CB + redundancy", "CDCL")]  # fmt: skip
-fig = pictures.ablation(parts, {"knn": "treatment, held-out experiments", "batch_id": "batch told", "kbet": "kBET acceptance"}, cross_batch=crossed, title=f"Added to partners, centres change the accuracy by {gains[0]:+.2f}, redundancy by {gains[1]:+.2f}, both by {gains[2]:+.2f}" if ablation else "What was trained of them: " + (", ".join(parts["variant"]) or "nothing"), subtitle=f"{n_seeds} seed{'s' * (n_seeds > 1)}" + ("" if ablation else "; `ablation` trains the combinations between"))  # fmt: skip
+fig = pictures.ablation(parts, {"knn": "treatment, held-out experiments", "batch_id": "batch told", "kbet": "kBET acceptance"}, cross_batch=crossed, title=f"Added to partners, centres change the accuracy by {gains[0]:+.2f}, redundancy by {gains[1]:+.2f}, both by {gains[2]:+.2f}" if ablation else "What was trained of them: " + (", ".join(parts["variant"]) or "nothing"), subtitle=f"{n_seeds} seed{'s' * (n_seeds > 1)}" + ("" if ablation else "; the parameter ablation trains the others"))  # fmt: skip
 show(fig, "Treatment accuracy, batch accuracy and kBET acceptance for combinations of CDCL's three ingredients; colour marks those with partners from another batch.", wide=True)  # fmt: skip
 
 # %%
