@@ -37,6 +37,7 @@ ablation: bool = False  # train the other combinations of CDCL's ingredients too
 
 # %% tags=["setup"]
 import json
+import shutil
 
 import pandas as pd
 
@@ -264,8 +265,7 @@ learned = plain.loc[list(variants), "knn"]
 gate(bool(learned.max() > 2 * plain["knn_chance"].iloc[0]), f"The best training must tell the treatment twice as often as chance; {learned.idxmax()} tells {learned.max():.2f} (chance {plain['knn_chance'].iloc[0]:.2f}).")  # fmt: skip
 headline(**{f"knn_{n}": round(float(v), 4) for n, v in plain["knn"].items()}, **{f"batch_id_{n}": round(float(v), 4) for n, v in plain["batch_id"].items()}, **{f"kbet_{n}": round(float(v), 4) for n, v in plain["kbet"].items()}, **{f"knn_plate_{n}": round(float(v), 4) for n, v in scaled["knn"].items()})  # fmt: skip
 
-for path in keep.glob("*.pt") if keep.is_dir() else ():
-    path.unlink()  # all is trained and told: nothing is left to resume
+shutil.rmtree(keep, ignore_errors=True)  # all is trained and told: nothing is left to resume
 
 # %% [markdown]
 # ## What could be wrong
