@@ -259,7 +259,8 @@ say("\n".join(f"- {line}" for line in lines))
 chance = f"chance {plain['knn_chance'].iloc[0]:.2f} for the treatment and {plain['batch_id_chance'].iloc[0]:.2f} for the batch"  # fmt: skip
 paid = f"With partners from other batches ({', '.join(cb)}) the treatment is told in {plain.loc[cb, 'knn'].mean():.2f} of the held-out fields and the batch in {plain.loc[cb, 'batch_id'].mean():.2f}; without ({', '.join(free)}) in {plain.loc[free, 'knn'].mean():.2f} and {plain.loc[free, 'batch_id'].mean():.2f} ({chance}). " if cb and free else f"Levels: {chance}. "  # fmt: skip
 extra = f"CDCL's further ingredients change DINO-CB by {plain.loc['CDCL', 'knn'] - plain.loc['DINO-CB', 'knn']:+.2f}. " if {"CDCL", "DINO-CB"} <= set(plain.index) else ""  # fmt: skip
-simple = f"Channel statistics on the scale of each plate's controls reach {scaled.loc[comparing.PIXELS, 'knn']:.2f}, the best embedding treated likewise {scaled['knn'].max():.2f} ({scaled['knn'].idxmax()}), an untrained network {scaled.loc[comparing.UNTRAINED, 'knn']:.2f}."  # fmt: skip
+others = scaled["knn"].drop(comparing.PIXELS)
+simple = f"Channel statistics on the scale of each plate's controls reach {scaled.loc[comparing.PIXELS, 'knn']:.2f}, the best network treated likewise {others.max():.2f} ({others.idxmax()}), an untrained network {scaled.loc[comparing.UNTRAINED, 'knn']:.2f}."  # fmt: skip
 answer(paid + extra + simple)
 learned = plain.loc[list(variants), "knn"]
 gate(bool(learned.max() > 2 * plain["knn_chance"].iloc[0]), f"The best training must tell the treatment twice as often as chance; {learned.idxmax()} tells {learned.max():.2f} (chance {plain['knn_chance'].iloc[0]:.2f}).")  # fmt: skip
