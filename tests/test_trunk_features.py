@@ -4,13 +4,11 @@ import torch
 
 from planted_fields import textures
 from screenbook.errors import InputError
-from screenbook.images.patches import PatchGrid, cut
 from screenbook.images.position_net import PositionNet, PositionNetSettings
 from screenbook.images.position_training import PositionSettings, train_position
 from screenbook.images.training import TrainSettings
 from screenbook.images.trunk_features import (
     all_layer_features,
-    centre_patch_features,
     feature_maps,
     first_filters,
     trunk_features,
@@ -57,12 +55,6 @@ def test_an_untrained_trunk_is_what_a_training_of_its_seed_starts_with(net):
     trained = train_position(images, np.arange(12) < 8, np.arange(12), settings).net
     for mine, theirs in zip(untrained(trained, 3).convs, trained.trunk.convs, strict=True):
         torch.testing.assert_close(mine.weight, theirs.weight)
-
-
-def test_patch_features_are_the_flat_map_of_a_patch(net):
-    centre = cut(torch.from_numpy(FIELDS), PatchGrid(tile_px=10))[:, 0]
-    found = centre_patch_features(net, centre)
-    assert found.shape == (9, 8 * 1 * 1)
 
 
 def test_filters_come_strongest_first(net):

@@ -8,25 +8,19 @@ JPEG file), and a merge that cannot know left from right (adding).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from screenbook.errors import InputError
 from screenbook.images.normalise import How, normalise
-from screenbook.images.position_training import (
-    PositionSettings,
-    TrainedPosition,
-    train_position,
-)
+from screenbook.images.position_training import PositionSettings
 from screenbook.images.shortcuts import (
     pooled,
     with_jpeg_grid,
     with_vignette,
     without_illumination,
 )
-from screenbook.images.training import Numbers
 
 TRACES = ("none", "as recorded", "vignette", "JPEG")
 
@@ -134,53 +128,3 @@ def variant_settings(variant: Variant, settings: PositionSettings) -> PositionSe
     if variant.trace == "JPEG":
         grid, turn = replace(grid, jitter_px=0, random_anchor=False), False
     return replace(settings, net=net, grid=grid, turn=turn)
-
-
-def train_variants(
-    pixels: np.ndarray,
-    batch: np.ndarray,
-    control: np.ndarray,
-    is_train: np.ndarray,
-    groups: np.ndarray,
-    settings: PositionSettings,
-    *,
-    variants: Sequence[Variant] = VARIANTS,
-    how: How = "plate",
-    pool: int = 2,
-    tell: Callable[[str, int, Numbers], None] | None = None,
-) -> dict[str, TrainedPosition]:
-    """Train all variants on the same fields, for the same number of steps.
-
-    Parameters
-    ----------
-    pixels, batch, control, how, pool
-        See :func:`traced_images`.
-    is_train, groups
-        See :func:`screenbook.images.position_training.train_position`.
-    settings : PositionSettings
-        Of the method; the others are derived (:func:`variant_settings`).
-    variants : sequence of Variant
-    tell : callable, optional
-        Gets the name of the variant, the number of steps done and the newest numbers.
-
-    Returns
-    -------
-    dict of str to TrainedPosition
-        By name, in the order of `variants`.
-    """
-    found: dict[str, TrainedPosition] = {}
-    # One trace at a time: no more than one set of images is held.
-    for trace in dict.fromkeys(v.trace for v in variants):
-        images = traced_images(pixels, batch, control, trace, how=how, pool=pool)
-        for variant in variants:
-            if variant.trace != trace:
-                continue
-
-            def report(step: int, numbers: Numbers, name: str = variant.name) -> None:
-                if tell is not None:
-                    tell(name, step, numbers)
-
-            found[variant.name] = train_position(
-                images, is_train, groups, variant_settings(variant, settings), tell=report
-            )
-    return {v.name: found[v.name] for v in variants}

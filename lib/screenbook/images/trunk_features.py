@@ -64,27 +64,6 @@ def pooled_maps(maps: torch.Tensor) -> torch.Tensor:
     return torch.cat([flat.mean(dim=2), flat.std(dim=2)], dim=1)
 
 
-def centre_patch_features(
-    net: PositionNet | Trunk, patches: torch.Tensor, layer: str = "conv1"
-) -> np.ndarray:
-    """Flat maps of one layer for single patches, as the first public form clustered them.
-
-    Parameters
-    ----------
-    net : PositionNet or Trunk
-    patches : Tensor, shape (n, channel, y, x)
-    layer : str
-
-    Returns
-    -------
-    ndarray of float32, shape (n, filters * y' * x')
-    """
-    trunk = _trunk(net)
-    place = trunk.layer_names.index(_known(layer, trunk.layer_names))
-    with torch.inference_mode():
-        return trunk.maps(patches)[place].flatten(1).numpy()
-
-
 def untrained(net: PositionNet, seed: int = 0) -> Trunk:
     """Draw the trunk that a training from this seed starts with, before anything is learned.
 
