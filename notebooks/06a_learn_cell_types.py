@@ -64,6 +64,7 @@ from screenbook.images.position_training import PositionSettings, position_table
 from screenbook.images.position_variants import TRACES, VARIANTS, traced_images, variant_settings
 from screenbook.images.soft_clusters import k_means_clusters
 from screenbook.images.splits import (
+    balanced_rows,
     refuse_few_held_out,
     refuse_single_class,
     rows_where,
@@ -89,6 +90,7 @@ images = open_images(run)
 reads(folder / "images.zarr")
 images = images.subset(rows_where(images.obs, "role", "control"))
 refuse_single_class(images.obs, "cell_type")
+images = images.subset(balanced_rows(images.obs["cell_type"].astype(str).to_numpy(), seed=seed))
 obs, size = images.obs, images.pixels.shape[2]
 split = split_experiments(obs, test=test_share, seed=seed)
 refuse_few_held_out(obs, split)
@@ -102,7 +104,7 @@ jobs = max(1, cores() // side_by_side()) if n_steps > 50 else 1  # a process tak
 # %% [markdown]
 # ## What was photographed
 #
-# Untreated cells of several types. Composites are for the eye only, on one scale of brightness; networks get the channels apart.
+# Untreated cells of several types, as many fields of each as the rarest has. Composites are for the eye only, on one scale of brightness; networks get the channels apart.
 
 # %%
 say(f"{len(images):,} fields of negative controls, {size} × {size} pixels in {len(images.channels)} channels ({', '.join(images.channels)}): " + ", ".join(f"{n:,} of {c}" for c, n in zip(*np.unique(cells, return_counts=True), strict=True)) + f"; {len(set(batch))} batches of {len(set(experiment))} experiments.")  # fmt: skip

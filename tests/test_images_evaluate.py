@@ -142,7 +142,8 @@ def test_what_cannot_be_asked_is_noted(fields):
     points = planted(obs)
     points[:, 5] = 3.0
     found = evaluate(points, odd, split)
-    assert "1 features do not vary: left out" in found.notes
+    about = found.about
+    assert about["n_features_that_vary"] == about["n_features"] - 1
     assert "treatment: 'new' not in training: not asked about" in found.notes
     assert "treatment: 'b2' with a single field in training" in found.notes
 

@@ -146,10 +146,11 @@ class _Asked:
         points = (points[:, varies] - mean[varies]) / sd[varies]
         if not varies.any():  # a dead network: it tells nothing, and that is what is to be shown
             points = np.zeros((len(points), 1))
-        notes = [] if varies.all() else [f"{(~varies).sum()} features do not vary: left out"]
+        notes: list[str] = []
         label, classes = _shared_classes(obs[questions.target].astype(str), split, notes)
         about = {
             "n_features": int(embedding.shape[1]),
+            "n_features_that_vary": int(varies.sum()),  # all others are left out
             "n_train": int(split.train.sum()),
             "n_test": int(split.test.sum()),
             "n_classes": len(classes),
