@@ -71,7 +71,7 @@ from screenbook.images.splits import (
     split_experiments,
 )
 from screenbook.images.supervised_trunk import SupervisedSettings, train_supervised
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 from screenbook.images.trunk_features import (
     all_layer_features,
     feature_maps,

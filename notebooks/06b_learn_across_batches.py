@@ -58,7 +58,7 @@ from screenbook.images.splits import (
     split_experiments,
     split_sites,
 )
-from screenbook.images.training import pick_device
+from screenbook.training import pick_device
 from screenbook.images.variants import ABLATION, DistillationSettings, quick
 from screenbook.images.views import ViewSettings
 from screenbook.paths import base_run, build_dir, replacing

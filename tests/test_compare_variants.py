@@ -17,7 +17,7 @@ from screenbook.images.compare_variants import (
     histories,
 )
 from screenbook.images.splits import split_experiments
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 from screenbook.images.variants import DistillationSettings
 from screenbook.images.views import ViewSettings
 

@@ -10,7 +10,7 @@ from screenbook.images.collapse import CollapseLimits
 from screenbook.images.distillation import Distillation, train_variant
 from screenbook.images.encoders import build_encoder, encode
 from screenbook.images.positives import FieldCodes
-from screenbook.images.training import Step, TrainSettings, train
+from screenbook.training import Step, TrainSettings, train
 from screenbook.images.variants import (
     ABLATION,
     VARIANTS,

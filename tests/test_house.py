@@ -10,7 +10,7 @@ import screenbook
 PACKAGE = Path(screenbook.__file__).parent
 GROUND = {
     *("errors", "paths", "threads", "blocks", "chemistry", "metadata", "screen", "settings"),
-    *("image_set", "checkpoints", "processes"),
+    *("image_set", "expression_set", "checkpoints", "processes", "training"),
 }
 MAY_USE = {
     "simulate": GROUND,
@@ -20,13 +20,14 @@ MAY_USE = {
     "classifier": GROUND | {"profiles", "hits"},
     "leads": GROUND | {"profiles", "hits", "classifier"},
     "images": GROUND | {"profiles"},
+    "expression": GROUND | {"profiles"},
     "figures": GROUND,
     "sources": GROUND | {"profiles", "simulate", "report"},
 }
 """Each package, and what it may import beside itself. Notebooks may import all but simulate."""
 
 DRAWS = {"plotly", "matplotlib", "IPython"}
-COMPUTES = {"profiles", "hits", "classifier", "leads", "images"}
+COMPUTES = {"profiles", "hits", "classifier", "leads", "images", "expression"}
 
 
 def imported(path):
@@ -76,4 +77,5 @@ def test_only_the_source_of_simulated_screens_knows_the_simulation():
     assert users <= {
         *("sources/simulated.py", "sources/config.py", "sources/__init__.py"),
         "sources/images/simulated.py",
+        "sources/expression/simulated.py",
     }

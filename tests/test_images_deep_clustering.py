@@ -11,7 +11,7 @@ from screenbook.images.cluster_agreement import matched_accuracy
 from screenbook.images.deep_clustering import ClusterModel, DecSettings, deep_clusters
 from screenbook.images.residual_autoencoder import ResidualAutoencoder
 from screenbook.images.soft_clusters import k_means_clusters, sharpened, student_t
-from screenbook.images.training import TrainSettings, train
+from screenbook.training import TrainSettings, train
 
 SMALL = DecSettings(
     n_clusters=3,

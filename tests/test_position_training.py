@@ -16,7 +16,7 @@ from screenbook.images.position_training import (
     train_position,
 )
 from screenbook.images.shortcuts import with_vignette
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 
 FIELDS = textures(320, side=36, n_channels=1, sigma=4.0)
 GROUPS, IS_TRAIN = split(len(FIELDS))

@@ -18,7 +18,7 @@ from screenbook.images.position_variants import (
     traced_images,
     variant_settings,
 )
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 
 PIXELS = grey(0.5 * textures(96, side=60, n_channels=2, sigma=2.0))
 GROUPS, IS_TRAIN = split(len(PIXELS), n_groups=4, n_held=1)

@@ -7,7 +7,7 @@ from torch import nn
 
 from screenbook.checkpoints import Checkpoints
 from screenbook.errors import InputError
-from screenbook.images.training import (
+from screenbook.training import (
     TrainSettings,
     cosine,
     epoch_rows,

@@ -6,7 +6,7 @@ from planted_fields import textures
 from screenbook.errors import InputError
 from screenbook.images.position_net import PositionNet, PositionNetSettings
 from screenbook.images.position_training import PositionSettings, train_position
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 from screenbook.images.trunk_features import (
     all_layer_features,
     feature_maps,

@@ -211,7 +211,7 @@ def read_screen(path: str | Path, *, lazy: bool = False) -> ad.AnnData:
     except Exception as error:  # zarr, its codecs and anndata fail in ways of their own
         cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"{path}: cannot be read as a screen ({cause}); delete it and make it again"
+            f"{path}: cannot be read ({cause}); delete it and make it again"
         ) from error
     # On disk repeated text is stored as categories; only some columns are meant as such.
     for column in screen.obs.select_dtypes("category").columns.difference(_CATEGORIES):

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from screenbook.errors import InputError
 from screenbook.images.residual_autoencoder import ResidualAutoencoder
 from screenbook.images.soft_clusters import sharpened, student_t
-from screenbook.images.training import (
+from screenbook.training import (
     History,
     Keeper,
     Numbers,
@@ -143,7 +143,7 @@ def deep_clusters(
     checkpoints : Keeper, optional
         One file for both trainings; they go on from there.
     tell : callable, optional
-        See :func:`screenbook.images.training.train`; steps of the clustering count on from
+        See :func:`screenbook.training.train`; steps of the clustering count on from
         those of the autoencoder.
 
     Returns

@@ -22,7 +22,7 @@ from screenbook.images.collapse import collapse_watch, effective_rank, evenness,
 from screenbook.images.distillation_losses import Centres, byol_loss, dino_loss, redundancy_loss
 from screenbook.images.encoders import Encoder, build_encoder
 from screenbook.images.positives import CrossBatchPartners, FieldCodes
-from screenbook.images.training import (
+from screenbook.training import (
     History,
     Keeper,
     Numbers,
@@ -249,7 +249,7 @@ def train_variant(
         Their treatments and batches.
     settings : DistillationSettings, optional
     checkpoints, tell : optional
-        See :func:`screenbook.images.training.train`.
+        See :func:`screenbook.training.train`.
 
     Returns
     -------

@@ -23,7 +23,7 @@ from sklearn.manifold import SpectralEmbedding
 from torch import nn
 
 from screenbook.errors import InputError, did_you_mean
-from screenbook.images.training import Step, TrainSettings, fixed_seed, train
+from screenbook.training import Step, TrainSettings, fixed_seed, train
 from screenbook.profiles.nearest import distance_blocks
 from screenbook.profiles.reduce import principal_components, tsne_map
 

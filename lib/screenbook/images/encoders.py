@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from screenbook.errors import InputError, did_you_mean
-from screenbook.images.training import pick_device, torch_threads
+from screenbook.training import pick_device, torch_threads
 
 
 class Encoder(nn.Module):

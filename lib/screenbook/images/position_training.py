@@ -19,7 +19,7 @@ from screenbook.errors import InputError
 from screenbook.images.patches import DIRECTIONS, PatchGrid, cut, turned_patches
 from screenbook.images.position_net import PositionNet, PositionNetSettings, count_parameters
 from screenbook.images.shares import Share, clustered_share
-from screenbook.images.training import (
+from screenbook.training import (
     History,
     Keeper,
     Numbers,
@@ -117,7 +117,7 @@ def train_position(
         Experiment (or plate) of each field, for intervals. None may be on both sides.
     settings : PositionSettings, optional
     checkpoints, tell
-        See :func:`screenbook.images.training.train`.
+        See :func:`screenbook.training.train`.
 
     Returns
     -------

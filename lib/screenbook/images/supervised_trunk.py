@@ -14,7 +14,7 @@ from screenbook.images.patches import turned
 from screenbook.images.position_net import PositionNetSettings, Trunk
 from screenbook.images.position_training import refuse_split, restained
 from screenbook.images.shares import Share, clustered_share
-from screenbook.images.training import (
+from screenbook.training import (
     History,
     Keeper,
     Numbers,
@@ -105,7 +105,7 @@ def train_supervised(
         See :func:`screenbook.images.position_training.train_position`.
     settings : SupervisedSettings, optional
     checkpoints, tell
-        See :func:`screenbook.images.training.train`.
+        See :func:`screenbook.training.train`.
 
     Returns
     -------

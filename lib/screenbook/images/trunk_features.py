@@ -8,7 +8,7 @@ from torch import nn
 
 from screenbook.errors import InputError, listing
 from screenbook.images.position_net import PositionNet, Trunk
-from screenbook.images.training import fixed_seed
+from screenbook.training import fixed_seed
 
 POOLS = ("mean", "sd")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from screenbook.errors import InputError, did_you_mean
 from screenbook.images.collapse import CollapseLimits
-from screenbook.images.training import TrainSettings
+from screenbook.training import TrainSettings
 from screenbook.images.views import ViewSettings
 
 

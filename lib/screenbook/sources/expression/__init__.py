@@ -1,0 +1,1 @@
+"""Where expression profiles come from."""
