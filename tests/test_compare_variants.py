@@ -17,9 +17,9 @@ from screenbook.images.compare_variants import (
     histories,
 )
 from screenbook.images.splits import split_experiments
-from screenbook.training import TrainSettings
 from screenbook.images.variants import DistillationSettings
 from screenbook.images.views import ViewSettings
+from screenbook.training import TrainSettings
 
 N_EXPERIMENTS, N_FIELDS = 4, 6
 

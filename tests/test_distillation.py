@@ -10,7 +10,6 @@ from screenbook.images.collapse import CollapseLimits
 from screenbook.images.distillation import Distillation, train_variant
 from screenbook.images.encoders import build_encoder, encode
 from screenbook.images.positives import FieldCodes
-from screenbook.training import Step, TrainSettings, train
 from screenbook.images.variants import (
     ABLATION,
     VARIANTS,
@@ -20,6 +19,7 @@ from screenbook.images.variants import (
     quick,
 )
 from screenbook.images.views import ViewSettings
+from screenbook.training import Step, TrainSettings, train
 
 SETTINGS = DistillationSettings(
     training=TrainSettings(n_steps=4, record_every=2, checkpoint_every=1, device="cpu", clip=3.0),

@@ -5,8 +5,8 @@ from planted_fields import split, textures
 from screenbook.errors import InputError
 from screenbook.images.position_net import PositionNetSettings
 from screenbook.images.supervised_trunk import SupervisedSettings, train_supervised
-from screenbook.training import TrainSettings
 from screenbook.images.trunk_features import trunk_features
+from screenbook.training import TrainSettings
 
 FIELDS = np.concatenate([textures(60, sigma=s, seed=i) for i, s in enumerate((1.0, 4.0))])
 LABEL = np.repeat(["fine", "coarse"], 60)

@@ -6,7 +6,6 @@ from planted_fields import textures
 from screenbook.errors import InputError
 from screenbook.images.position_net import PositionNet, PositionNetSettings
 from screenbook.images.position_training import PositionSettings, train_position
-from screenbook.training import TrainSettings
 from screenbook.images.trunk_features import (
     all_layer_features,
     feature_maps,
@@ -14,6 +13,7 @@ from screenbook.images.trunk_features import (
     trunk_features,
     untrained,
 )
+from screenbook.training import TrainSettings
 
 FIELDS = textures(9, side=32)
 

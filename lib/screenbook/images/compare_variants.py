@@ -21,9 +21,9 @@ from screenbook.images.evaluate import Questions, evaluate
 from screenbook.images.pixel_statistics import channel_statistics
 from screenbook.images.positives import CrossBatchPartners, FieldCodes, subset_rows
 from screenbook.images.splits import Split
-from screenbook.training import Keeper, fixed_seed
 from screenbook.images.variants import DistillationSettings, find_variant
 from screenbook.processes import run_each
+from screenbook.training import Keeper, fixed_seed
 
 UNTRAINED, PIXELS = "untrained", "channel statistics"
 BASELINES = (PIXELS, UNTRAINED)

@@ -22,6 +22,8 @@ from screenbook.images.collapse import collapse_watch, effective_rank, evenness,
 from screenbook.images.distillation_losses import Centres, byol_loss, dino_loss, redundancy_loss
 from screenbook.images.encoders import Encoder, build_encoder
 from screenbook.images.positives import CrossBatchPartners, FieldCodes
+from screenbook.images.variants import DistillationSettings, Variant, find_variant
+from screenbook.images.views import draw_views
 from screenbook.training import (
     History,
     Keeper,
@@ -33,8 +35,6 @@ from screenbook.training import (
     pick_device,
     train,
 )
-from screenbook.images.variants import DistillationSettings, Variant, find_variant
-from screenbook.images.views import draw_views
 
 Fields = np.ndarray | Callable[[np.ndarray], np.ndarray]
 Told = tuple[torch.Tensor, dict[str, Any]]

@@ -23,9 +23,9 @@ from sklearn.manifold import SpectralEmbedding
 from torch import nn
 
 from screenbook.errors import InputError, did_you_mean
-from screenbook.training import Step, TrainSettings, fixed_seed, train
 from screenbook.profiles.nearest import distance_blocks
 from screenbook.profiles.reduce import principal_components, tsne_map
+from screenbook.training import Step, TrainSettings, fixed_seed, train
 
 MOST_COMPONENTS = 50
 """Principal components that every method but PCA and FastICA starts from, at most."""

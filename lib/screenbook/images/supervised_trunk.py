@@ -14,6 +14,7 @@ from screenbook.images.patches import turned
 from screenbook.images.position_net import PositionNetSettings, Trunk
 from screenbook.images.position_training import refuse_split, restained
 from screenbook.images.shares import Share, clustered_share
+from screenbook.images.trunk_features import pooled_maps
 from screenbook.training import (
     History,
     Keeper,
@@ -24,7 +25,6 @@ from screenbook.training import (
     fixed_seed,
     train,
 )
-from screenbook.images.trunk_features import pooled_maps
 
 
 @dataclass(frozen=True)

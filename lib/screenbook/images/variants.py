@@ -7,8 +7,8 @@ from typing import Any
 
 from screenbook.errors import InputError, did_you_mean
 from screenbook.images.collapse import CollapseLimits
-from screenbook.training import TrainSettings
 from screenbook.images.views import ViewSettings
+from screenbook.training import TrainSettings
 
 
 @dataclass(frozen=True)
