@@ -76,24 +76,25 @@ endif
 
 # --- What needs what --------------------------------------------------------------------------
 
-# Notebooks of cell images need no screen, and the others no images: a run has the reports of
-# what its params file describes.
+# A run has the reports of what its params file describes: those on cell images, on expression,
+# on the screen. Where it describes nothing, those on the screen say so.
 ON_IMAGES := 06a_% 06b_%
-SECTIONS := $(shell grep -Eso '^(screen|images):' params/$(BASE).yml)
+ON_EXPRESSION := 07_%
+SECTIONS := $(or $(shell grep -Eso '^(screen|images|expression):' params/$(BASE).yml),screen:)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*_*.py))
 NAMES := $(NOTEBOOKS:notebooks/%.py=%)
-ifeq ($(SECTIONS),images:)
-NAMES := $(filter $(ON_IMAGES),$(NAMES))
-else ifeq ($(filter images:,$(SECTIONS)),)
-NAMES := $(filter-out $(ON_IMAGES),$(NAMES))
-endif
+made_from = $(if $(filter $(ON_IMAGES),$(1)),images,$(if $(filter $(ON_EXPRESSION),$(1)),expression,screen))
+NAMES := $(foreach name,$(NAMES),$(if $(filter $(call made_from,$(name)):,$(SECTIONS)),$(name)))
 BOOKS := $(NAMES:%=build/$(BASE)/%.ipynb)
 HTML := $(NAMES:%=reports/$(BASE)/%.html)
-SETTINGS := $(patsubst %,build/$(BASE)/settings/%.json,screen images $(NAMES))
+SETTINGS := $(patsubst %,build/$(BASE)/settings/%.json,screen images expression $(NAMES))
 LIB := lib/screenbook
 SCREEN_CODE := $(wildcard $(LIB)/sources/*.py $(LIB)/simulate/*.py $(LIB)/profiles/aggregate.py) \
   $(patsubst %,$(LIB)/%.py,screen metadata chemistry)
 IMAGE_CODE := $(wildcard $(LIB)/sources/images/*.py $(LIB)/simulate/images/*.py) $(LIB)/image_set.py
+EXPRESSION_CODE := $(wildcard $(LIB)/sources/expression/*.py $(LIB)/simulate/expression/*.py) \
+  $(wildcard $(LIB)/simulate/compounds.py $(LIB)/simulate/pharmacology.py) \
+  $(LIB)/expression/pseudobulk.py $(LIB)/expression_set.py
 THEME := $(patsubst %,$(LIB)/report/%.py,outputs page raster render series text thumbnail) \
   $(wildcard $(LIB)/report/theme/*)
 
@@ -109,11 +110,10 @@ page = $(1:build/%.ipynb=reports/%.html)
 $(foreach name,$(NAMES),$(eval build/$(BASE)/$(name).ipynb: $(call needs,$(name))))
 $(foreach name,$(NAMES),$(eval reports/$(BASE)/$(name).html: | $(call page,$(call needs,$(name)))))
 
-made_from = $(if $(filter $(ON_IMAGES),$(1)),images,screen)
 $(foreach name,$(NAMES),$(eval build/$(BASE)/$(name).ipynb: build/$(BASE)/$(call made_from,$(name)).json))
 
 # Which modules each notebook imports, and which files the data were made of; written with them.
--include $(BOOKS:.ipynb=.d) $(wildcard build/$(BASE)/screen.d build/$(BASE)/images.d)
+-include $(BOOKS:.ipynb=.d) $(wildcard $(patsubst %,build/$(BASE)/%.d,screen images expression))
 
 # Settings are split by notebook, and a part that stays the same keeps its time: a change in
 # one section of the params file repeats that notebook and what reads its output, no more.
@@ -139,6 +139,9 @@ build/$(BASE)/screen.json: build/$(BASE)/settings/screen.json $(SCREEN_CODE) | $
 
 build/$(BASE)/images.json: build/$(BASE)/settings/images.json $(IMAGE_CODE) | $(READY)
 	@$(SCREENBOOK) images $(BASE)
+
+build/$(BASE)/expression.json: build/$(BASE)/settings/expression.json $(EXPRESSION_CODE) | $(READY)
+	@$(SCREENBOOK) expression $(BASE)
 
 $(BOOKS): build/$(BASE)/%.ipynb: notebooks/%.py build/$(BASE)/settings/%.json | $(READY)
 	@$(SCREENBOOK) run $* --run $(BASE)

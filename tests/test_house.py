@@ -22,7 +22,7 @@ MAY_USE = {
     "images": GROUND | {"profiles"},
     "expression": GROUND | {"profiles"},
     "figures": GROUND,
-    "sources": GROUND | {"profiles", "simulate", "report"},
+    "sources": GROUND | {"profiles", "expression", "simulate", "report"},
 }
 """Each package, and what it may import beside itself. Notebooks may import all but simulate."""
 

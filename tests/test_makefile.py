@@ -12,8 +12,9 @@ import pytest
 from tiny_notebook import write_tiny_notebook
 
 ROOT = Path(__file__).parents[1]
-NAMES = ("01_a", "02_b", "03_c", "06a_i", "99_d")
-ON_SCREEN = tuple(name for name in NAMES if name != "06a_i")
+NAMES = ("01_a", "02_b", "03_c", "06a_i", "07_e", "99_d")
+ON_SCREEN = tuple(name for name in NAMES if name not in ("06a_i", "07_e"))
+EVERYTHING = "screen: {}\nimages: {}\nexpression: {}\n"
 
 # Does what `python -m screenbook ...` leaves behind, and keeps a list of the calls.
 STAND_IN = """\
@@ -25,11 +26,11 @@ settings)
   test -f params/$2.yml || { echo "params/$2.yml is not there" >&2; exit 2; }
   grep -q bad params/$2.yml && { echo "params/$2.yml: bad" >&2; exit 2; }
   mkdir -p build/$2/settings
-  for name in screen images $(ls notebooks | sed s/.py//); do
+  for name in screen images expression $(ls notebooks | sed s/.py//); do
     grep "^$name:" params/$2.yml > new
     cmp -s new build/$2/settings/$name.json || cp new build/$2/settings/$name.json
   done;;
-screen|images) touch build/$2/$1.json;;
+screen|images|expression) touch build/$2/$1.json;;
 run)
   test "$2" = "$FAIL" && exit 1
   case "$*" in *--report*) exit 0;; esac
@@ -60,6 +61,8 @@ class Checkout:
             "params",
             "lib/screenbook/report/theme",
             "lib/screenbook/sources/images",
+            "lib/screenbook/sources/expression",
+            "lib/screenbook/expression",
         ):
             (home / folder).mkdir(parents=True)
         shutil.copy(ROOT / "Makefile", home)
@@ -68,7 +71,10 @@ class Checkout:
             *(f"lib/screenbook/used_by_{name}.py" for name in NAMES),
             *(
                 f"lib/screenbook/{name}.py"
-                for name in ("screen", "metadata", "chemistry", "image_set")
+                for name in (
+                    *("screen", "metadata", "chemistry", "image_set", "expression_set"),
+                    "expression/pseudobulk",
+                )
             ),
             *(
                 f"lib/screenbook/report/{name}.py"
@@ -80,11 +86,12 @@ class Checkout:
             "lib/screenbook/report/theme/report.css",
             "lib/screenbook/sources/tables.py",
             "lib/screenbook/sources/images/rxrx1.py",
+            "lib/screenbook/sources/expression/tahoe.py",
             "pyproject.toml",
             "constraints.txt",
         ):
             (home / path).touch()
-        (home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n")
+        (home / "params" / "simulated.yml").write_text(EVERYTHING)
         (home / "python").write_text(STAND_IN)
         (home / "python").chmod(0o755)
         self._clock = 0
@@ -142,7 +149,7 @@ def test_the_first_call_makes_everything_in_order(checkout):
     calls = checkout.make("reports")
     assert calls[:2] == ["settings simulated", "screen simulated"]
     assert ran(calls) == rendered(calls) == set(NAMES)
-    assert "images simulated" in calls
+    assert {"images simulated", "expression simulated"} < set(calls)
     assert calls[-1] == "index"
     assert calls.index("run 02_b --run simulated") < calls.index("run 03_c --run simulated")
 
@@ -163,6 +170,9 @@ def test_the_second_call_does_nothing_and_says_so(made, options):
         ("lib/screenbook/sources/tables.py", set(ON_SCREEN)),
         ("lib/screenbook/sources/images/rxrx1.py", {"06a_i"}),
         ("lib/screenbook/image_set.py", {"06a_i"}),
+        ("lib/screenbook/sources/expression/tahoe.py", {"07_e"}),
+        ("lib/screenbook/expression/pseudobulk.py", {"07_e"}),
+        ("lib/screenbook/expression_set.py", {"07_e"}),
         ("lib/screenbook/report/theme/report.css", set()),
         ("lib/screenbook/report/render.py", set()),
         ("params/simulated.yml", set()),  # same settings as before
@@ -186,40 +196,59 @@ def test_dry_runs_tell_the_truth(checkout):
 
 
 def test_one_section_of_the_params_repeats_one_notebook(made):
-    (made.home / "params" / "simulated.yml").write_text("screen: {}\nimages: {}\n99_d: {k: 3}\n")
+    (made.home / "params" / "simulated.yml").write_text(EVERYTHING + "99_d: {k: 3}\n")
     made.touch("params/simulated.yml")
     assert ran(made.make("reports")) == {"99_d"}
     assert made.make("reports") == []
 
 
-def test_another_images_section_repeats_the_notebooks_on_images(made):
-    (made.home / "params" / "simulated.yml").write_text("screen: {}\nimages: {size_px: 9}\n")
+@pytest.mark.parametrize(("section", "again"), [("images", "06a_i"), ("expression", "07_e")])
+def test_another_section_repeats_the_notebooks_on_it(made, section, again):
+    text = EVERYTHING.replace(f"{section}: {{}}", f"{section}: {{seed: 9}}")
+    (made.home / "params" / "simulated.yml").write_text(text)
     made.touch("params/simulated.yml")
-    assert ran(made.make("reports")) == {"06a_i"}
+    assert ran(made.make("reports")) == {again}
     assert made.make("reports") == []
 
 
-def test_a_run_of_images_alone_needs_no_screen(checkout):
-    (checkout.home / "params" / "rxrx1.yml").write_text("images: {}\n")
-    calls = checkout.make("reports", "RUN=rxrx1")
-    assert calls[:3] == ["settings rxrx1", "images rxrx1", "run 06a_i --run rxrx1"]
-    assert ran(calls) == {"06a_i"}
-    assert "report takes the number of a notebook: NB=06a" in (
-        checkout.make("report", "RUN=rxrx1", "NB=01", code=2) or checkout.said
+@pytest.mark.parametrize(("section", "book"), [("images", "06a_i"), ("expression", "07_e")])
+def test_a_run_of_images_or_expression_alone_needs_no_screen(checkout, section, book):
+    (checkout.home / "params" / "mine.yml").write_text(f"{section}: {{}}\n")
+    calls = checkout.make("reports", "RUN=mine")
+    assert calls[:3] == ["settings mine", f"{section} mine", f"run {book} --run mine"]
+    assert ran(calls) == {book}
+    assert f"report takes the number of a notebook: NB={book.partition('_')[0]}" in (
+        checkout.make("report", "RUN=mine", "NB=01", code=2) or checkout.said
     )
 
 
-def test_a_run_without_images_leaves_the_notebooks_on_images_out(checkout):
-    (checkout.home / "params" / "mine.yml").write_text("screen: {}\n")
+@pytest.mark.parametrize(
+    ("sections", "wanted"),
+    [
+        ("screen: {}\n", set(ON_SCREEN)),
+        ("common: {seed: 1}\n", set(ON_SCREEN)),
+        ("screen: {}\nexpression: {}\n", {*ON_SCREEN, "07_e"}),
+        ("screen: {}\nimages: {}\n", {*ON_SCREEN, "06a_i"}),
+        ("images: {}\nexpression: {}\n", {"06a_i", "07_e"}),
+    ],
+)
+def test_a_run_has_the_notebooks_on_what_its_file_describes(checkout, sections, wanted):
+    (checkout.home / "params" / "mine.yml").write_text(sections)
     calls = checkout.make("reports", "RUN=mine")
-    assert ran(calls) == set(NAMES) - {"06a_i"}
-    assert "images mine" not in calls
+    assert ran(calls) == wanted
+    assert ("images mine" in calls) == ("06a_i" in wanted)
+    assert ("expression mine" in calls) == ("07_e" in wanted)
+    assert ("screen mine" in calls) == ("01_a" in wanted)
+    assert checkout.make("reports", "RUN=mine") == []
 
 
-def test_a_variant_of_a_notebook_on_images_asks_for_images(checkout):
-    calls = checkout.make("report", "NB=6a", "P=k=3", "RUN=simulated")
+@pytest.mark.parametrize(
+    ("number", "section", "book"), [("6a", "images", "06a_i"), ("7", "expression", "07_e")]
+)
+def test_a_variant_asks_for_what_its_notebook_is_on(checkout, number, section, book):
+    calls = checkout.make("report", f"NB={number}", "P=k=3", "RUN=simulated")
     assert [c for c in calls if not c.startswith("settings")] == [
-        *("images simulated", "run 06a_i --run simulated --set k=3 --report")
+        *(f"{section} simulated", f"run {book} --run simulated --set k=3 --report")
     ]
 
 
@@ -237,8 +266,8 @@ def test_a_new_notebook_is_found(made):
 
 def test_one_failure_stops_its_readers_and_k_finishes_the_others(checkout):
     calls = checkout.make("-k", "reports", FAIL="02_b", code=2)
-    assert ran(calls) == {"01_a", "02_b", "06a_i", "99_d"}
-    assert rendered(calls) == {"01_a", "06a_i", "99_d"}
+    assert ran(calls) == {"01_a", "02_b", "06a_i", "07_e", "99_d"}
+    assert rendered(calls) == {"01_a", "06a_i", "07_e", "99_d"}
     assert ran(checkout.make("reports")) == {"02_b", "03_c"}
 
 

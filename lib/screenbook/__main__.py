@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     command("settings", _settings).add_argument("run")
     command("screen", _screen).add_argument("run")
     command("images", _images).add_argument("run")
+    command("expression", _expression).add_argument("run")
     run = command("run", _run)
     run.add_argument("notebook", help="number, name or path")
     run.add_argument("--run", default="simulated", help="run or variant (default: simulated)")
@@ -119,6 +120,21 @@ def _images(options: argparse.Namespace) -> None:
     if facts["n_images"]:
         count = f"{facts['n_images']:,} fields"
         print(f"images  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
+
+
+def _expression(options: argparse.Namespace) -> None:
+    """Make the expression profiles of a run from their source."""
+    from screenbook.report.imports import write_rule
+    from screenbook.sources.expression import prepare_expression
+
+    started = time.monotonic()
+    made = prepare_expression(options.run)
+    facts = json.loads(made.read_text(encoding="utf-8"))
+    write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
+    seconds = time.monotonic() - started
+    if facts["n_profiles"]:
+        count = f"{facts['n_profiles']:,} profiles of {facts['n_genes']:,} genes"
+        print(f"expression  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -2,6 +2,7 @@
 
 Top-level keys: ``screen`` (where the screen comes from; :mod:`screenbook.sources` reads it),
 ``images`` (where cell images come from, if there are any; :mod:`screenbook.sources.images`),
+``expression`` (the same of expression profiles; :mod:`screenbook.sources.expression`),
 ``common`` (parameters for every notebook that takes them) and one section for each notebook,
 named after its file (``04_score_rescue``).
 """

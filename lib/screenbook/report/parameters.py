@@ -35,7 +35,7 @@ _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _RANGE = re.compile(rf"\[\s*({_NUMBER})?\s*\.\.\s*({_NUMBER})?\s*\]")
 _CHOICES = re.compile(r"\{([^{}]+)\}")
 _GIVEN_BY_DRIVER = "run"
-_MADE_FROM = ("screen", "images")  # sections that data are made from
+_MADE_FROM = ("screen", "images", "expression")  # sections that data are made from
 _NOT_NOTEBOOKS = (*_MADE_FROM, "common")
 _LONGEST_NAME = 80  # of a variant: file systems allow 255 bytes, readers less
 
@@ -288,14 +288,14 @@ def given_parameters(
 
 
 def write_settings(run: str) -> list[Path]:
-    """Check the file of a run, and write what it gives the screen, images and each notebook.
+    """Check the file of a run, and write what it gives each kind of data and each notebook.
 
     Returns
     -------
     list of Path
-        ``build/<run>/settings/screen.json``, ``images.json`` and one file for each notebook. A
-        file that would not change is left alone, so that Make repeats what has other settings
-        and no more.
+        ``build/<run>/settings/screen.json``, ``images.json``, ``expression.json`` and one file for
+        each notebook. A file that would not change is left alone, so that Make repeats what has
+        other settings and no more.
     """
     takes = {file.stem: read_parameters(file) for file in notebook_files()}
     settings = load_settings(run)
