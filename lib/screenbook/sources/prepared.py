@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ Writer = Callable[[Mapping[str, Any], str, Path], list[Path]]
 """Writes what a section asks for: ``write(section, where, folder)`` names the files it read."""
 
 _PACKAGE = Path(screenbook.__file__).parent
-_HASHED_BYTES = 1 << 30  # an archive of 46 GB is known by its time
+_HASHED_BYTES = 1 << 30  # of all inputs together: 46 GB of images are known by their time
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def prepare_section(
         "run": run,
         "source": section["source"],
         **describe(folder),
-        "inputs": [_stamp(path) for path in inputs],
+        "inputs": _stamps(inputs),
         "made_from": _digest(kind, section),
     }
     if "SOURCE_DATE_EPOCH" not in os.environ:
@@ -153,12 +153,20 @@ def _digest(kind: Kind, section: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> dict[str, Any]:
-    """Describe an input so that a change shows: a small file by its digest, others by time."""
-    facts = path.stat()
-    if path.is_file() and facts.st_size < _HASHED_BYTES:
+def _stamps(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Describe inputs so that a change shows: small ones by their digests, others by time."""
+    left, hashed = _HASHED_BYTES, set()
+    for path in sorted((p for p in paths if p.is_file()), key=lambda p: p.stat().st_size):
+        left -= path.stat().st_size
+        if left > 0:
+            hashed.add(path)
+    return [_stamp(path, path in hashed) for path in paths]
+
+
+def _stamp(path: Path, hashed: bool) -> dict[str, Any]:
+    if hashed:
         return {"path": short(path), "sha256": sha256(path)}
-    return {"path": short(path), "changed": facts.st_mtime_ns}
+    return {"path": short(path), "changed": path.stat().st_mtime_ns}
 
 
 def _is_current(kind: Kind, record: Path, section: Mapping[str, Any]) -> bool:
@@ -167,8 +175,9 @@ def _is_current(kind: Kind, record: Path, section: Mapping[str, Any]) -> bool:
         facts = json.loads(record.read_text(encoding="utf-8"))
         if facts["made_from"] != _digest(kind, section):
             return False
-        if any(_stamp(root() / entry["path"]) != entry for entry in facts["inputs"]):
-            return False
+        for entry in facts["inputs"]:
+            if _stamp(root() / entry["path"], "sha256" in entry) != entry:
+                return False
     except (OSError, ValueError, KeyError):
         return False
     return all((record.parent / name).exists() for name in kind.stores(section))

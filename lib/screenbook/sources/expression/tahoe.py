@@ -118,7 +118,9 @@ def write(section: Mapping[str, Any], where: str, folder: Path) -> list[Path]:
     )
     write_profiles(profiles, folder / "expression.zarr")
     shutil.rmtree(scratch)
-    return [*shards, *design.paths.values()]
+    # A folder's time tells of files that come or go.
+    folders = sorted({path.parent for path in shards} if len(shards) > 1 else ())
+    return [*folders, *shards, *design.paths.values()]
 
 
 def find_shards(section: Mapping[str, Any], where: str) -> list[Path]:
