@@ -247,6 +247,20 @@ def test_a_dose_never_seen_takes_the_nearest_on_the_log_scale():
         assert np.array_equal(close[name].prediction, exact.prediction), name
 
 
+def test_a_dose_of_few_drugs_is_no_level():
+    delta, obs, fingerprints, basal = planted(noise=0.4)
+    odd = obs["compound_key"].isin(["K003", "K004"])
+    scattered = obs.assign(dose=obs["dose"].where(~odd, obs["dose"] * 1.3))
+    weight, unit = np.ones(len(obs)), split_units(obs, "drug")
+    train = TrainingRows(delta, scattered, fingerprints, basal, weight, unit)
+    assert train.doses.tolist() == list(DOSES)
+    level = TrainingRows(delta, obs, fingerprints, basal, weight, unit).levels(obs["dose"])
+    assert np.array_equal(train.levels(scattered["dose"]), level)
+    few = obs["compound_key"] < "K005"
+    small = TrainingRows(delta[few], obs[few], fingerprints, basal, weight[few], unit[few])
+    assert small.doses.tolist() == list(DOSES)
+
+
 def test_what_cannot_be_read_is_said():
     delta, obs, fingerprints, basal = planted()
     train, test_obs, _ = asked(delta, obs, fingerprints, basal, "drug")

@@ -69,8 +69,8 @@ def predict_baselines(train: TrainingRows, obs: pd.DataFrame) -> dict[str, Basel
     train : TrainingRows
     obs : DataFrame, m rows
         Test conditions, with the columns of ``train.obs``. Only the mechanism mean looks at
-        their ``moa``, and only the cell count at their ``n_cells``. A dose never seen takes
-        the place of the nearest one on the log scale.
+        their ``moa``, and only the cell count at their ``n_cells``. A dose never seen, or
+        of few drugs, counts as the nearest level (:meth:`.TrainingRows.levels`).
 
     Returns
     -------

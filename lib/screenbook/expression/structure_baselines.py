@@ -174,7 +174,7 @@ class _Design:
             basal = line[:, line.shape[1] - self.n_basal :]
             products = drug[:, :_N_CROSSED, None] * basal[:, None, :]
             blocks.append(products.reshape(len(obs), -1))
-        n_levels = self.train.obs["dose"].nunique()
+        n_levels = len(self.train.doses)
         level = self.train.levels(obs["dose"]) / max(1, n_levels - 1)
         powers = np.vander(level, min(3, n_levels), increasing=True).astype(np.float32)
         filled = [block for block in blocks if block.shape[1]]

@@ -13,6 +13,9 @@ from screenbook.errors import InputError
 CELL_CAP = 1000
 """Cells beyond which a condition weighs no more: other errors than counting rule there."""
 
+FEWEST_DRUGS = 10
+"""Drugs that a dose needs to be a level of its own: a mean over fewer is theirs, not the dose's."""
+
 _NEEDED = ("compound_key", "cell_line", "dose", "moa", "n_cells")
 
 
@@ -84,25 +87,32 @@ class TrainingRows:
                     f" ({absent.sum():,} conditions); add it"
                 )
 
+    @property
+    def doses(self) -> np.ndarray:
+        """Levels of dose in uM, ascending: doses of :data:`FEWEST_DRUGS`, or all if none has."""
+        drugs = self.obs.groupby("dose")["compound_key"].nunique()
+        shared = drugs[drugs >= FEWEST_DRUGS]
+        return (shared if len(shared) else drugs).index.to_numpy(dtype=float)
+
     def levels(self, dose: pd.Series) -> np.ndarray:
-        """Place doses among the doses learned from: the nearest on the log scale.
+        """Place doses among the levels: the same, or the nearest on the log scale.
 
         Parameters
         ----------
         dose : Series, m rows
+            uM.
 
         Returns
         -------
         ndarray of int, shape (m,)
-            Index into the sorted doses of training.
+            Index into :attr:`doses`.
         """
-        known = np.unique(self.obs["dose"].to_numpy(dtype=float))
         tiny = np.finfo(float).tiny
-        gap = np.abs(
-            np.log(np.maximum(dose.to_numpy(dtype=float), tiny))[:, None]
-            - np.log(np.maximum(known, tiny))[None, :]
+        asked, known = (
+            np.log(np.maximum(np.asarray(values, dtype=float), tiny))
+            for values in (dose, self.doses)
         )
-        return gap.argmin(axis=1)
+        return np.abs(asked[:, None] - known[None, :]).argmin(axis=1)
 
 
 def cell_weights(n_cells: pd.Series, cap: float = CELL_CAP) -> np.ndarray:
