@@ -16,6 +16,7 @@ from screenbook.__main__ import main
 from screenbook.errors import InputError
 from screenbook.expression_set import read_profiles
 from screenbook.screen import notes_of
+from screenbook.sources import prepared
 from screenbook.sources.expression import (
     has_expression,
     open_counts,
@@ -172,6 +173,22 @@ def test_nothing_is_made_twice_and_other_values_are_seen(gct):
     write_gct(gct / "data" / "a.gct", X + 1)
     prepare_expression("mine")
     np.testing.assert_array_equal(open_expression("mine").X, X + 1)
+
+
+def test_inputs_too_large_to_hash_are_known_by_time(gct, monkeypatch):
+    monkeypatch.setattr(prepared, "_HASHED_BYTES", 100)
+    (gct / "data" / "cells.csv").write_text(COUNTS)
+    write_params(gct, GCT + "  counts: data/cells.csv\n")
+    record = prepare_expression("mine")
+    large, small = json.loads(record.read_text())["inputs"]
+    assert set(large) == {"path", "changed"}
+    assert set(small) == {"path", "sha256"}
+    before = record.read_text()
+    prepare_expression("mine")
+    assert record.read_text() == before
+    os.utime(gct / "data" / "a.gct", (1, 1))
+    prepare_expression("mine")
+    assert json.loads(record.read_text())["inputs"][0]["changed"] == 10**9
 
 
 @pytest.mark.parametrize("spoil", ["expression.zarr", "expression.json"])

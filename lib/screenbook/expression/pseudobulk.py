@@ -234,6 +234,8 @@ class _Running:
         # Sum and sum of squares as one complex number: both are brought from memory at once.
         self._both = np.zeros((_FIRST_ROWS, n_genes), dtype=np.complex128)
         self._nonzero = np.zeros((_FIRST_ROWS, n_genes), dtype=np.int32)
+        # Kept from batch to batch: memory that is new each time costs as much as the sums.
+        self._room = np.empty(0, dtype=np.complex128)
 
     def rows_of(self, names: Iterable[tuple[str, ...]]) -> np.ndarray:
         """Find the rows of groups, making those that are new."""
@@ -255,9 +257,11 @@ class _Running:
         values = values[order]
         starts = np.repeat(rows[codes[order]] * values.shape[1], np.diff(values.indptr))
         flat = starts + values.indices
-        both = np.empty(len(flat), dtype=np.complex128)
+        if len(flat) > len(self._room):
+            self._room = np.empty(len(flat), dtype=np.complex128)
+        both = self._room[: len(flat)]
         both.real = values.data
-        both.imag = both.real**2
+        np.multiply(both.real, both.real, out=both.imag)
         np.add.at(self._both.reshape(-1), flat, both)
         np.add.at(self._nonzero.reshape(-1), flat, np.ones(len(flat), dtype=np.int32))
 

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,8 @@ class Kind:
     makers : mapping of str to tuple of str
         Code that decides what a store holds, by source, as patterns in the package; under
         ``""`` that of every source that is not named.
+    beside : mapping of str to str
+        Files that options of the section add to the store, by option.
     """
 
     section: str
@@ -55,6 +57,7 @@ class Kind:
     example: str
     sources: tuple[str, ...]
     makers: Mapping[str, tuple[str, ...]]
+    beside: Mapping[str, str] = field(default_factory=dict)
 
     def given(self, run: str) -> bool:
         """Whether the params file of a run has this section, and it says something."""
@@ -62,8 +65,8 @@ class Kind:
 
     def stores(self, section: Mapping[str, Any]) -> list[str]:
         """Name what lies beside the record when it is complete."""
-        counts = ["expression_counts.parquet"] if section.get("counts") else []
-        return [f"{self.section}.zarr", *counts]
+        beside = [name for option, name in self.beside.items() if section.get(option)]
+        return [f"{self.section}.zarr", *beside]
 
 
 def made(kind: Kind, run: str, make: Callable[[str], Path]) -> Path:

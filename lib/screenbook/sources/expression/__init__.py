@@ -26,6 +26,8 @@ from screenbook.sources.prepared import Kind, made, prepare_section
 SOURCES = ("simulated", "tahoe", "l1000", "anndata")
 """Values of ``source:``; each has a module here with ``write(section, where, folder)``."""
 
+_COUNTS = "expression_counts.parquet"
+
 KIND = Kind(
     section="expression",
     what="expression profiles",
@@ -43,9 +45,9 @@ KIND = Kind(
             *("expression_set.py", "chemistry.py"),
         ),
     },
+    beside={"counts": _COUNTS},
 )
 
-_COUNTS = "expression_counts.parquet"
 _MODULES = {"anndata": "anndata_file"}
 
 

@@ -37,6 +37,9 @@ from screenbook.threads import cores, side_by_side
 
 _BATCH = 1024  # cells at once: more leave the cache, fewer spend their time on overheads
 
+RECIPE = 1
+"""Raised by whoever changes what the same cells become: sums that were kept are then made anew."""
+
 _LINES_FROM = 8  # files; progress of fewer is not worth lines in a log
 
 
@@ -67,7 +70,7 @@ class Recipe:
 
     def digest(self) -> str:
         """Digest of what is asked, in hexadecimal."""
-        told = hashlib.sha256(repr((self.keys, self.target, self.only)).encode())
+        told = hashlib.sha256(repr((RECIPE, self.keys, self.target, self.only)).encode())
         told.update(self.tokens.column.tobytes())
         return told.hexdigest()
 
