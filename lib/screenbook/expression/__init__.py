@@ -1,1 +1,1 @@
-"""Expression signatures: which drug does a change come from, and what would a drug do?"""
+"""Expression signatures: from a change to the drugs that make it, and from a drug to its change."""

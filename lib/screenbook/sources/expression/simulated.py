@@ -1,0 +1,1 @@
+"""The embedded expression screen with a known truth: :mod:`screenbook.simulate.expression`."""
