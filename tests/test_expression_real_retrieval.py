@@ -7,9 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screenbook.expression.comparison import Method, SignatureRows, score_library
+from screenbook.expression.comparison import (
+    Method,
+    SignatureRows,
+    combine_methods,
+    score_library,
+)
 from screenbook.expression.connectivity import score_connectivity, spearman
-from screenbook.expression.method_choice import cross_fit
+from screenbook.expression.method_choice import choose_methods, cross_fit, judge_methods
 from screenbook.expression.plate_position import rank_neighbour_wells, remove_plate_trend
 from screenbook.expression.retrieval_metrics import score_rankings, summarise
 from screenbook.expression.spaces import Space
@@ -137,20 +142,49 @@ def test_a375_doses_by_every_score(a375, score, reference, hit, reciprocal):
     assert ranks["own_reciprocal_rank"].mean() == pytest.approx(reciprocal, abs=0.01)
 
 
+def a375_sides(values, obs):
+    control = obs["control"].to_numpy()
+    delta, drug = values - np.median(values[control], axis=0), obs["pert_id"].to_numpy()
+    query, library = (
+        SignatureRows(delta[i], drug[i], np.repeat("LJP005", len(i)))
+        for i in a375_pair(obs, 3.33, 10)
+    )
+    return query, library, delta[control]
+
+
 @needs_a375
 def test_a375_a_chosen_method_is_no_worse(a375):
     values, obs = a375
-    control = obs["control"].to_numpy()
+    query, library, wells = a375_sides(values, obs)
     q, c = a375_pair(obs, 3.33, 10)
-    delta, drug = values - np.median(values[control], axis=0), obs["pert_id"].to_numpy()
-    query, library = (SignatureRows(delta[i], drug[i], np.repeat("LJP005", len(i))) for i in (q, c))
-    z = robust_z(values, control)
-    plain = own_scores(spearman(z[q], z[c]), drug[q], drug[c])
-    fitted = cross_fit(query, library, METHODS, delta[control])
-    better = own_scores(fitted.scores, drug[q], drug[c])
-    gain = summarise(better - plain, drug[q]).set_index("metric")
+    z = robust_z(values, obs["control"].to_numpy())
+    plain = own_scores(spearman(z[q], z[c]), query.compound, library.compound)
+    fitted = cross_fit(query, library, METHODS, wells)
+    better = own_scores(fitted.scores, query.compound, library.compound)
+    gain = summarise(better - plain, query.compound).set_index("metric")
+    # 58 drugs: what is gained is within noise, or nearly.
+    assert gain.loc["own_rank", "mean"] < 0
     assert gain.loc["own_reciprocal_rank", "mean"] > 0
     assert gain.loc["own_reciprocal_rank", "low"] > -0.06
+
+
+@needs_ht115
+@needs_a375
+def test_methods_chosen_on_a375_find_more_on_ht115(a375, ht115):
+    sides = a375_sides(*a375)
+    found = judge_methods(*sides[:2], METHODS, sides[2])
+    names = choose_methods(found, sides[0].compound)
+    query, library, wells = ht115
+    plain, better = (
+        own_scores(scores, query.compound, library.compound)
+        for scores in (
+            score_library(Method(centre=True), query, library),
+            combine_methods([m for m in METHODS if str(m) in names], query, library, wells),
+        )
+    )
+    gain = summarise(better - plain, query.compound).set_index("metric")
+    assert gain.loc["hit@1", "low"] > 0.03
+    assert gain.loc["own_reciprocal_rank", "low"] > 0.05
 
 
 @needs_a375

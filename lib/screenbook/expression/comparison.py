@@ -75,7 +75,8 @@ def candidate_methods(*, with_controls: bool = True) -> list[Method]:
     """List the methods to choose from.
 
     Correlations in every space; scores of gene sets, which weigh genes by themselves, in the
-    spaces that keep genes apart.
+    spaces that keep genes apart. The list was drawn up with two L1000 sets at hand (A375, HT115):
+    a choice within it is free of the queries that judge it, the list itself is not free of them.
 
     Parameters
     ----------
