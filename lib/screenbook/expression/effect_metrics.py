@@ -65,11 +65,7 @@ def score_effects(
     """
     predicted, observed = (np.asarray(x, dtype=np.float64) for x in (predicted, observed))
     _check(predicted, observed, {"error": error, "reference": reference}, top)
-    size = np.abs(observed)
-    if error is not None:
-        known = np.isfinite(error) & (np.asarray(error) > 0)
-        size = np.where(known, size / np.where(known, error, 1.0), 0.0)
-    best = np.argsort(-size, axis=1, kind="stable")[:, :top]
+    best = _top_genes(observed, error, top)
     best_predicted, best_observed = (
         np.take_along_axis(x, best, axis=1) for x in (predicted, observed)
     )
@@ -170,6 +166,15 @@ def _check(
             )
     if top < 2:
         raise InputError(f"top is {top}; a correlation takes at least 2 genes")
+
+
+def _top_genes(observed: np.ndarray, error: np.ndarray | None, top: int) -> np.ndarray:
+    """Find the genes that change most in truth, (n, top); one without an error comes last."""
+    size = np.abs(observed)
+    if error is not None:
+        known = np.isfinite(error) & (np.asarray(error) > 0)
+        size = np.where(known, size / np.where(known, error, 1.0), 0.0)
+    return np.argsort(-size, axis=1, kind="stable")[:, :top]
 
 
 def _without(values: np.ndarray, reference: np.ndarray) -> np.ndarray:

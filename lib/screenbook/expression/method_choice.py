@@ -141,13 +141,7 @@ def cross_fit(
     InputError
         If there are fewer compounds than folds, or none of the others is in the library.
     """
-    names, code = np.unique(np.asarray(query.compound).astype(str), return_inverse=True)
-    if not 2 <= n_folds <= len(names):
-        raise InputError(
-            f"{n_folds} folds of {len(names)} compounds: take 2 folds or more, each with a compound"
-        )
-    order = np.random.default_rng(seed).permutation(len(names))
-    fold = (np.argsort(order) % n_folds)[code]
+    fold = _folds(query.compound, n_folds, seed)
     found = judge_methods(query, library, methods, controls)
     scores = np.full((len(fold), len(library.delta)), np.nan)
     named = {str(method): method for method in methods}
@@ -155,7 +149,7 @@ def cross_fit(
     rows = []
     for f in range(n_folds):
         mine = fold == f
-        best = tuple(choose_methods(found[~mine], code[~mine], n_best))
+        best = tuple(choose_methods(found[~mine], query.compound[~mine], n_best))
         if best not in known:
             chosen = [named[name] for name in best]
             known[best] = combine_methods(chosen, query, library, controls)
@@ -172,3 +166,14 @@ def cross_fit(
             for place, name in enumerate(best, start=1)
         ]
     return CrossFit(scores, fold, pd.DataFrame(rows))
+
+
+def _folds(compound: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Draw a fold for each compound, and give it to its rows."""
+    names, code = np.unique(np.asarray(compound).astype(str), return_inverse=True)
+    if not 2 <= n_folds <= len(names):
+        raise InputError(
+            f"{n_folds} folds of {len(names)} compounds: take 2 folds or more, each with a compound"
+        )
+    order = np.random.default_rng(seed).permutation(len(names))
+    return (np.argsort(order) % n_folds)[code]

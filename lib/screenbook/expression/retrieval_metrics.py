@@ -158,38 +158,8 @@ def score_rankings(
         If shapes differ, there is nothing to rank, or a K is below 1.
     """
     scores, relevance = np.asarray(scores, dtype=float), np.asarray(relevance)
-    if scores.shape != relevance.shape or scores.ndim != 2:
-        raise InputError(
-            f"scores of shape {scores.shape} do not fit relevance of shape {relevance.shape}: "
-            "give both one row per query and one column per candidate"
-        )
-    if not scores.size:
-        raise InputError(f"scores of shape {scores.shape}: there is nothing to rank")
-    if min(ks, default=1) < 1:
-        raise InputError(f"K is {min(ks)}; give depths of 1 and more")
-    blocks = _blocks(scores, relevance)
-    relevant, own = blocks.grade >= max(relevant_from, 1), blocks.grade == SAME_PARENT
-    n_relevant, n_own = relevant.sum(axis=1), own.sum(axis=1)
-    table = {
-        "n_candidates": (blocks.grade >= 0).sum(axis=1),
-        "n_relevant": n_relevant,
-        "n_own": n_own,
-    }
-    per_rank = _expected_precisions(blocks, relevant)
-    first, first_own = _First(blocks, relevant), _First(blocks, own)
-    for k in ks:
-        found = (blocks.sums(relevant) / blocks.size)[:, :k].sum(axis=1)
-        table[f"precision@{k}"] = _known(found / k, n_relevant)
-        table[f"recall@{k}"] = _known(found / np.maximum(n_relevant, 1), n_relevant)
-        table[f"ndcg@{k}"] = _ndcg(blocks, k)
-        most = np.maximum(np.minimum(n_relevant, k), 1)
-        table[f"ap@{k}"] = _known(per_rank[:, :k].sum(axis=1) / most, n_relevant)
-        table[f"hit@{k}"] = _known(first_own.within(k), n_own)
-    table["ap"] = _known(per_rank.sum(axis=1) / np.maximum(n_relevant, 1), n_relevant)
-    table["reciprocal_rank"] = _known(first.reciprocal(), n_relevant)
-    table["own_reciprocal_rank"] = _known(first_own.reciprocal(), n_own)
-    table["own_rank"] = _known(first_own.rank(), n_own)
-    return pd.DataFrame(table)
+    _check(scores, relevance, ks)
+    return pd.DataFrame(_expected_metrics(_blocks(scores, relevance), ks, max(relevant_from, 1)))
 
 
 def summarise(
@@ -254,6 +224,18 @@ def summarise(
     )
 
 
+def _check(scores: np.ndarray, relevance: np.ndarray, ks: Sequence[int]) -> None:
+    if scores.shape != relevance.shape or scores.ndim != 2:
+        raise InputError(
+            f"scores of shape {scores.shape} do not fit relevance of shape {relevance.shape}: "
+            "give both one row per query and one column per candidate"
+        )
+    if not scores.size:
+        raise InputError(f"scores of shape {scores.shape}: there is nothing to rank")
+    if min(ks, default=1) < 1:
+        raise InputError(f"K is {min(ks)}; give depths of 1 and more")
+
+
 def _blocks(scores: np.ndarray, relevance: np.ndarray) -> _Blocks:
     q, c = scores.shape
     # Scored candidates first, then those without a score, then those out of the pool.
@@ -268,6 +250,33 @@ def _blocks(scores: np.ndarray, relevance: np.ndarray) -> _Blocks:
     before = np.maximum.accumulate(np.where(start, place, 0), axis=1)
     size = np.bincount(label.ravel())[label]
     return _Blocks(np.maximum(grade, -1).astype(int), place + 1, before, size, start, label)
+
+
+def _expected_metrics(
+    blocks: _Blocks, ks: Sequence[int], relevant_from: int
+) -> dict[str, np.ndarray]:
+    relevant, own = blocks.grade >= relevant_from, blocks.grade == SAME_PARENT
+    n_relevant, n_own = relevant.sum(axis=1), own.sum(axis=1)
+    table = {
+        "n_candidates": (blocks.grade >= 0).sum(axis=1),
+        "n_relevant": n_relevant,
+        "n_own": n_own,
+    }
+    per_rank = _expected_precisions(blocks, relevant)
+    first, first_own = _First(blocks, relevant), _First(blocks, own)
+    for k in ks:
+        found = (blocks.sums(relevant) / blocks.size)[:, :k].sum(axis=1)
+        table[f"precision@{k}"] = _known(found / k, n_relevant)
+        table[f"recall@{k}"] = _known(found / np.maximum(n_relevant, 1), n_relevant)
+        table[f"ndcg@{k}"] = _ndcg(blocks, k)
+        most = np.maximum(np.minimum(n_relevant, k), 1)
+        table[f"ap@{k}"] = _known(per_rank[:, :k].sum(axis=1) / most, n_relevant)
+        table[f"hit@{k}"] = _known(first_own.within(k), n_own)
+    table["ap"] = _known(per_rank.sum(axis=1) / np.maximum(n_relevant, 1), n_relevant)
+    table["reciprocal_rank"] = _known(first.reciprocal(), n_relevant)
+    table["own_reciprocal_rank"] = _known(first_own.reciprocal(), n_own)
+    table["own_rank"] = _known(first_own.rank(), n_own)
+    return table
 
 
 def _expected_precisions(blocks: _Blocks, relevant: np.ndarray) -> np.ndarray:
