@@ -220,10 +220,11 @@ def test_gct_becomes_profiles(gct):
     assert profiles.uns["scale"] == "log2 intensity (L1000 level 3)"
 
 
-@pytest.mark.parametrize("option", ["genes: symbol", "genes: symbol\n  scale: z"])
-def test_genes_are_named_by_a_column_of_the_file(gct, option):
-    write_params(gct, GCT + f"  {option}\n")
-    assert list(open_expression("mine").var_names) == GENES
+def test_genes_and_scale_are_named_by_the_user(gct):
+    write_params(gct, GCT + "  genes: symbol\n  scale: z-score\n")
+    profiles = open_expression("mine")
+    assert list(profiles.var_names) == GENES
+    assert profiles.uns["scale"] == "z-score"
     assert "(did you mean 'symbol'?)" in refusal(gct, GCT + "  genes: symbols\n")
 
 
