@@ -18,6 +18,7 @@ from torch.nn import functional as F
 
 from screenbook.errors import InputError
 from screenbook.expression.forward_net import MODES, Batch, ForwardNet, NetShape
+from screenbook.expression.fusion import change_basis
 from screenbook.expression.signatures import Signatures
 from screenbook.expression.training_rows import TrainingRows
 from screenbook.training import (
@@ -64,14 +65,14 @@ class ForwardSettings:
     width: int = 64
     layers: int = 2
     n_components: int = 32
-    rank_weight: float = 0.0
-    align_weight: float = 0.0
+    rank_weight: float = 0.01
+    align_weight: float = 0.02
     temperature: float = 0.1
     warm_up: float = 0.3
     batch_size: int = 96
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            n_steps=400, learning_rate=2e-3, warmup_steps=40, weight_decay=0.05, clip=1.0
+            n_steps=200, learning_rate=1e-3, warmup_steps=20, weight_decay=0.05, clip=1.0
         )
     )
 
@@ -214,11 +215,15 @@ def train_forward(
     torch.manual_seed(settings.training.seed)
     net = ForwardNet(
         NetShape(
-            n_genes=train_on.delta.shape[1], n_components=len(scales.basis), n_tokens=len(scales.tokens),
-            n_bits=fingerprints.shape[1], n_lines=len(scales.lines),
-            width=settings.width, layers=settings.layers,
+            n_genes=train_on.delta.shape[1],
+            n_components=len(scales.basis),
+            n_tokens=len(scales.tokens),
+            n_bits=fingerprints.shape[1],
+            n_lines=len(scales.lines),
+            width=settings.width,
+            layers=settings.layers,
         )
-    )  # fmt: skip
+    )
     rise = max(1.0, settings.warm_up * settings.training.n_steps)
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -285,15 +290,12 @@ def contrast(
 def _scales(train_on: TrainingRows, settings: ForwardSettings) -> Scales:
     weight = (train_on.weight / np.mean(train_on.weight))[:, None]
     size = float(np.sqrt((weight * np.square(train_on.delta, dtype=np.float64)).mean()))
-    scaled = np.sqrt(weight) * train_on.delta / max(size, 1e-12)
-    k = min(settings.n_components, *scaled.shape)
-    basis = np.linalg.eigh(scaled.T @ scaled)[1][:, ::-1][:, :k].T
-    lines = pd.unique(train_on.obs["cell_line"])
+    lines = train_on.obs["cell_line"].unique().tolist()
     basal = train_on.basal.loc[lines]
     sd = basal.std(axis=0, ddof=0).to_numpy()
     tokens = np.argsort(-sd, kind="stable")[: settings.n_tokens]
     return Scales(
-        basis=np.ascontiguousarray(basis, dtype=np.float32),
+        basis=change_basis(train_on, settings.n_components),
         size=max(size, 1e-12),
         basal_mean=basal.mean(axis=0).to_numpy(dtype=np.float32),
         basal_sd=np.maximum(sd, 0.05 * sd.max() + 1e-6).astype(np.float32),
@@ -325,13 +327,16 @@ def _rows(
     visible: np.ndarray | None,
 ) -> _Rows:
     keys, lines = obs["compound_key"].to_numpy(), obs["cell_line"].to_numpy()
-    drug, line = fingerprints.index.get_indexer(keys), basal.index.get_indexer(lines)
+    drug, line = (
+        fingerprints.index.get_indexer(pd.Index(keys)),
+        basal.index.get_indexer(pd.Index(lines)),
+    )
     if (drug < 0).any():
         raise InputError(f"compound {keys[drug < 0][0]!r} has no fingerprint: add its structure")
     if (line < 0).any():
         raise InputError(f"cell line {lines[line < 0][0]!r} has no basal expression: add its row")
     standard = (basal.to_numpy(dtype=np.float32) - scales.basal_mean) / scales.basal_sd
-    number = pd.Index(scales.lines).get_indexer(lines) + 1
+    number = pd.Index(scales.lines).get_indexer(pd.Index(lines)) + 1
     return _Rows(
         bits=fingerprints.to_numpy(dtype=np.float32),
         drug=drug,

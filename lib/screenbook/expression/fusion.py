@@ -15,8 +15,8 @@ import pandas as pd
 from scipy.optimize import nnls
 
 from screenbook.expression.baselines import predict_baselines
-from screenbook.expression.priors import drug_prior, subset_rows
-from screenbook.expression.training_rows import TrainingRows
+from screenbook.expression.priors import drug_prior
+from screenbook.expression.training_rows import TrainingRows, subset_rows
 
 MEMBERS = (
     *("global_mean", "line_mean", "additive", "ridge", "pca_linear"),
@@ -45,13 +45,7 @@ class Fusion:
 
     def predict(self, train: TrainingRows, obs: pd.DataFrame) -> np.ndarray:
         """Predict conditions from all training conditions, ndarray of float32 (m, n_genes)."""
-        return self.join(member_predictions(train, obs))
-
-    def join(self, members: dict[str, np.ndarray]) -> np.ndarray:
-        """Weigh and add the members' predictions."""
-        total = sum(float(w) * members[name] for name, w in self.weights.items() if w > 0)
-        shape = next(iter(members.values())).shape
-        return np.asarray(np.zeros(shape) + total, dtype=np.float32)
+        return _joined(self.weights, member_predictions(train, obs))
 
 
 def fit_fusion(train: TrainingRows, *, seed: int = 0) -> Fusion:
@@ -78,14 +72,21 @@ def fit_fusion(train: TrainingRows, *, seed: int = 0) -> Fusion:
     factor = np.linalg.cholesky(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)))
     right = np.linalg.solve(factor, np.array([a @ wanted for a in weighted], dtype=np.float64))
     weights = pd.Series(nnls(factor.T, right)[0], index=MEMBERS, name="weight")
-    fusion = Fusion(weights, np.empty(0))
-    return Fusion(weights, fusion.join(members))
+    return Fusion(weights, _joined(weights, members))
+
+
+def _joined(weights: pd.Series, members: dict[str, np.ndarray]) -> np.ndarray:
+    out = np.zeros_like(members[MEMBERS[0]])
+    for name in MEMBERS:
+        if weights[name] > 0:
+            out += np.float32(weights[name]) * members[name]
+    return out
 
 
 def member_predictions(train: TrainingRows, obs: pd.DataFrame) -> dict[str, np.ndarray]:
     """Predict conditions by each member, each ndarray of float32 (m, n_genes)."""
-    found = predict_baselines(train, obs)
-    out = {name: found[name].prediction for name in MEMBERS if name in found}
+    found = predict_baselines(train, obs, MEMBERS[:-2])
+    out = {name: found[name].prediction for name in MEMBERS[:-2]}
     out["drug profile"] = drug_prior(train, obs)
     basis = change_basis(train, N_COMPONENTS)
     out["drug profile, low rank"] = out["drug profile"] @ basis.T @ basis

@@ -1,12 +1,11 @@
 """What is known of a drug before the line is looked at: its own mean change, or its neighbours'.
 
-The forward model starts from it. For training conditions it has to be found without them, or
-the model would learn to trust it more than it deserves.
+One of the predictions that :mod:`.fusion` joins.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -14,8 +13,6 @@ import pandas as pd
 from screenbook.expression.fingerprints import tanimoto
 from screenbook.expression.structure_baselines import N_NEIGHBOURS
 from screenbook.expression.training_rows import TrainingRows, group_means
-
-N_FOLDS = 5
 
 
 def drug_prior(train: TrainingRows, obs: pd.DataFrame, k: int = N_NEIGHBOURS) -> np.ndarray:
@@ -42,7 +39,8 @@ def drug_prior(train: TrainingRows, obs: pd.DataFrame, k: int = N_NEIGHBOURS) ->
         {"level": train.levels(obs["dose"]), "key": obs["compound_key"].to_numpy(dtype=object)}
     )
     out = every.means[every.find(asked["level"].to_numpy())].copy()
-    for (dose, key), rows in asked.groupby(["level", "key"], sort=False).indices.items():
+    for group, rows in asked.groupby(["level", "key"], sort=False).indices.items():
+        dose, key = cast("tuple[int, str]", group)
         place = means.find(np.array([dose]), np.array([key], dtype=object))[0]
         if place >= 0:
             out[rows] = means.means[place]
@@ -55,34 +53,3 @@ def drug_prior(train: TrainingRows, obs: pd.DataFrame, k: int = N_NEIGHBOURS) ->
             at = means.find(np.full(len(near), dose), others[near])
             out[rows] = alike[near] @ means.means[at] / alike[near].sum()
     return out
-
-
-def cross_fitted_prior(train: TrainingRows, *, seed: int = 0) -> np.ndarray:
-    """Give each training condition the prior that is found without its unit.
-
-    Units are those of the split, so that the prior is as good, or as poor, as it will be for
-    the conditions that are held out.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, n_genes)
-    """
-    names, code = np.unique(np.asarray(train.unit, dtype=str), return_inverse=True)
-    fold = (np.random.default_rng(seed).permutation(len(names)) % min(N_FOLDS, len(names)))[code]
-    out = np.zeros(train.delta.shape, dtype=np.float32)
-    if len(names) < 2:
-        return out
-    for one in np.unique(fold):
-        out[fold == one] = drug_prior(subset_rows(train, fold != one), train.obs[fold == one])
-    return out
-
-
-def subset_rows(train: TrainingRows, rows: np.ndarray) -> TrainingRows:
-    """Keep some training conditions, chosen by a mask."""
-    return replace(
-        train,
-        delta=train.delta[rows],
-        obs=train.obs[rows],
-        weight=train.weight[rows],
-        unit=np.asarray(train.unit)[rows],
-    )

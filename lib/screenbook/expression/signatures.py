@@ -76,7 +76,11 @@ class Signatures:
 
 
 def signatures(
-    profiles: ad.AnnData, *, reference: str = "adjusted", min_cells: int = 0, min_pair_cells: int = 0
+    profiles: ad.AnnData,
+    *,
+    reference: str = "adjusted",
+    min_cells: int = 0,
+    min_pair_cells: int = 0,
 ) -> Signatures:
     """Subtract from each treated condition the controls of its line.
 
@@ -135,7 +139,7 @@ def signatures(
 
 
 def _shared_by_line_and_plate(delta: np.ndarray, obs: pd.DataFrame) -> np.ndarray:
-    """What treatments of a line on a plate share, beyond the plate's share and the line's."""
+    """Find what treatments of a line on a plate share, beyond the plate's and the line's share."""
     where = pd.MultiIndex.from_frame(obs[["plate", "cell_line"]].astype(str))
     mean = pd.DataFrame(delta).groupby(where).mean()
     mean.index = pd.MultiIndex.from_tuples(mean.index)

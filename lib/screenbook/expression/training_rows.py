@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -113,6 +113,17 @@ class TrainingRows:
             for values in (dose, self.doses)
         )
         return np.abs(asked[:, None] - known[None, :]).argmin(axis=1)
+
+
+def subset_rows(train: TrainingRows, rows: np.ndarray) -> TrainingRows:
+    """Keep some training conditions, chosen by a mask."""
+    return replace(
+        train,
+        delta=train.delta[rows],
+        obs=train.obs[rows],
+        weight=train.weight[rows],
+        unit=np.asarray(train.unit)[rows],
+    )
 
 
 def cell_weights(n_cells: pd.Series, cap: float = CELL_CAP) -> np.ndarray:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from screenbook.errors import InputError, did_you_mean, listing
 from screenbook.paths import root
 from screenbook.screen import Roles
+
+_Made = TypeVar("_Made")
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 def check_options(
@@ -92,3 +95,50 @@ def roles(section: Mapping[str, Any], where: str) -> Roles:
 def path(section: Mapping[str, Any], option: str, where: str) -> Path:
     """Read a path; a relative one starts at the root of the checkout."""
     return root() / Path(text(section, option, where)).expanduser()
+
+
+def dataclass_of(made: type[_Made], section: Mapping[str, Any], where: str, what: str) -> _Made:
+    """Fill a dataclass with defaults from a section, each value of its default's type.
+
+    Parameters
+    ----------
+    made : type
+        The dataclass.
+    section : mapping
+        Its fields by name; ``source`` is passed over.
+    where : str
+        File and section, quoted in errors.
+    what : str
+        What the fields are options of, in words.
+
+    Raises
+    ------
+    InputError
+        If there is no such field, a value has another type, or the dataclass refuses it.
+    """
+    defaults = {f.name: f.default for f in fields(made)}  # type: ignore[arg-type]
+    given = {name: value for name, value in section.items() if name != "source"}
+    for name in given:
+        if name not in defaults:
+            raise InputError(
+                f"{where}: {str(name)!r} is no option of {what}"
+                f"{did_you_mean(str(name), defaults)}; they take {listing(defaults, 99)}"
+            )
+    try:
+        return made(**{name: _typed(name, defaults[name], v) for name, v in given.items()})
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def _typed(name: str, default: Any, value: Any) -> Any:
+    """Check a value against the type of the field's default, and make lists tuples."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list):
+            raise InputError(f"{name} is {value!r}; give a list, [...]")
+        return tuple(_typed(name, default[0], item) for item in value)
+    if type(default) is float and type(value) is int:
+        return float(value)
+    # type() and not isinstance(): True is an int to Python, and no number to a reader.
+    if type(value) is not type(default):
+        raise InputError(f"{name} is {value!r}; give {_WORDS[type(default)]}")
+    return value

@@ -67,7 +67,9 @@ def draw_biology(spec: ExpressionSpec, rng: np.random.Generator) -> Biology:
     programmes = np.vstack([_sparse(n, PROGRAMME_GENES, rng) for _ in range(m + 1)])
     drivers = rng.choice(n, m, replace=False)
     # Neighbouring mechanisms share a target, as kinase inhibitors do.
-    targets = [(int(drivers[i]), int(drivers[(i + 1) % m])) for i in range(m)]
+    targets: list[tuple[int, ...]] = [
+        (int(drivers[i]), int(drivers[(i + 1) % m])) for i in range(m)
+    ]
     mutated = rng.random((spec.n_lines, m)) < 0.3
     organ = rng.integers(len(ORGANS), size=spec.n_lines)
     by_organ = rng.normal(0, 0.6, (len(ORGANS), m + 1))

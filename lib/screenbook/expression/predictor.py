@@ -1,0 +1,100 @@
+"""The prediction that is shipped: joined baselines, and as much of the net as has proved itself.
+
+The net learns to correct the joined baselines (:mod:`.fusion`) on one part of the training
+conditions. On another part, held out by the rule of the split, least squares finds the share of
+its correction that helps; it may be none. So the prediction stands where the best of its parts
+does, whichever that is, and no test condition had a say.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from screenbook.expression.forward import ForwardModel, ForwardSettings, train_forward
+from screenbook.expression.fusion import Fusion, fit_fusion
+from screenbook.expression.training_rows import TrainingRows, subset_rows
+from screenbook.training import Keeper
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Joined baselines with a share of the net's correction.
+
+    Attributes
+    ----------
+    train : TrainingRows
+        All conditions that it knows.
+    fusion : Fusion
+    net : ForwardModel
+    share : float
+        Of the net's correction, 0 to 1.
+    """
+
+    train: TrainingRows
+    fusion: Fusion
+    net: ForwardModel
+    share: float
+
+    def parts(self, obs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+        """Give the joined baselines and the net's whole correction, each float32 (m, n_genes)."""
+        joined = self.fusion.predict(self.train, obs)
+        net = replace(self.net, fingerprints=self.train.fingerprints)
+        return joined, net.predict(obs, self.train.basal, prior=joined) - joined
+
+    def predict(self, obs: pd.DataFrame) -> np.ndarray:
+        """Predict conditions.
+
+        Parameters
+        ----------
+        obs : DataFrame, m rows
+            ``compound_key``, ``cell_line``, ``dose``, ``moa`` and ``n_cells``; the last two are
+            not looked at. Drugs need a row in ``train.fingerprints``, lines in ``train.basal``.
+
+        Returns
+        -------
+        ndarray of float32, shape (m, n_genes)
+        """
+        joined, correction = self.parts(obs)
+        return np.asarray(joined + self.share * correction, dtype=np.float32)
+
+
+def fit_predictor(
+    train: TrainingRows,
+    held: np.ndarray,
+    settings: ForwardSettings | None = None,
+    *,
+    trust: np.ndarray | None = None,
+    checkpoints: Keeper | None = None,
+) -> Predictor:
+    """Fit the joined baselines, the net on top of them, and the share of it that helps.
+
+    Parameters
+    ----------
+    train : TrainingRows
+        Training conditions, those that the share is found on among them.
+    held : ndarray of bool, shape (n,)
+        Which are only used to find the share; the baselines learn from them in the end.
+    settings : ForwardSettings, optional
+    trust : ndarray, shape (n,), optional
+        See :func:`screenbook.expression.forward.train_forward`.
+    checkpoints : Keeper, optional
+        Of the net's training.
+    """
+    seed = (settings or ForwardSettings()).training.seed
+    inner = subset_rows(train, ~held)
+    fusion = fit_fusion(inner, seed=seed)
+    net = train_forward(
+        inner, settings, prior=fusion.out_of_fold,
+        trust=None if trust is None else trust[~held], checkpoints=checkpoints,
+    )  # fmt: skip
+    share = 0.0
+    if held.any():
+        joined, correction = Predictor(inner, fusion, net, 1.0).parts(train.obs[held])
+        weight = train.weight[held][:, None]
+        missing = train.delta[held] - joined
+        length = float((weight * correction**2).sum())
+        share = float(np.clip((weight * correction * missing).sum() / max(length, 1e-12), 0, 1))
+    return Predictor(train, fusion, net, share)
