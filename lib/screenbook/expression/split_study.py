@@ -228,7 +228,8 @@ def replicate_ceiling(signatures: Signatures) -> tuple[float, int]:
     plate = obs["plate"].to_numpy()
     product = size = 0.0
     n_pairs = 0
-    for rows in pd.Series(np.arange(len(obs))).groupby(key).indices.values():
+    for found in pd.Series(np.arange(len(obs))).groupby(key).indices.values():
+        rows = np.asarray(found)
         a, b = (rows[i] for i in np.triu_indices(len(rows), 1))
         apart = plate[a] != plate[b]
         one, other = (signatures.delta[x[apart]].astype(np.float64) for x in (a, b))

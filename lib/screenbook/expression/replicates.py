@@ -1,0 +1,243 @@
+"""Whether signatures find their own compound again, on another plate or at another dose.
+
+The question that every later claim stands on: if replicates do not find each other, no ranking of
+drugs by their signatures can mean anything. Lines are asked one by one, and the way of comparing
+is chosen by other compounds than those it is judged by.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+
+from screenbook.errors import InputError
+from screenbook.expression.comparison import Method, SignatureRows, combine_methods, score_library
+from screenbook.expression.effect_metrics import score_effects
+from screenbook.expression.method_choice import choose_methods, judge_methods
+from screenbook.expression.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
+from screenbook.expression.signatures import Signatures
+
+N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class ReplicateTask:
+    """Queries that have their compound in a library, in one line.
+
+    Attributes
+    ----------
+    line : str
+    query, library : SignatureRows
+    controls : ndarray or None, shape (n_controls, n_genes)
+        What like wells differ by: controls less their plate's mean.
+    """
+
+    line: str
+    query: SignatureRows
+    library: SignatureRows
+    controls: np.ndarray | None
+
+
+@dataclass(frozen=True)
+class ReplicateTasks:
+    """One task for each line.
+
+    Attributes
+    ----------
+    across : str
+        ``"plates"`` (the same dose on another plate) or ``"doses"``.
+    told : str
+        Queries and library in words.
+    tasks : tuple of ReplicateTask
+    """
+
+    across: str
+    told: str
+    tasks: tuple[ReplicateTask, ...]
+
+
+def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTasks:
+    """Pair up what was measured twice: on two plates, or else at two doses.
+
+    Across plates, queries are the highest dose's conditions on the plate that has most compounds
+    of other plates, and the library is that dose on all other plates. Where no compound comes on
+    two plates, the second highest dose asks the highest.
+
+    Raises
+    ------
+    InputError
+        If neither is there.
+    """
+    obs = signatures.obs.reset_index(drop=True)
+    compound = obs["compound_key"].to_numpy(dtype=object)
+    highest = obs.groupby(["compound_key", "cell_line"])["dose"].transform("max")
+    top = (obs["dose"] == highest).to_numpy()
+    shared = {
+        plate: _n_shared(compound, top, (obs["plate"] == plate).to_numpy())
+        for plate in sorted(obs["plate"].unique())
+    }
+    plate = max(shared, key=lambda name: shared[name])
+    if shared[plate]:
+        asks = top & (obs["plate"] == plate).to_numpy()
+        answers = top & ~(obs["plate"] == plate).to_numpy()
+        told = f"highest dose on {plate} asks the highest dose on all other plates"
+        across = "plates"
+    else:
+        doses = np.sort(obs["dose"].unique())
+        if len(doses) < 2:
+            raise InputError("no compound was measured twice, on two plates or at two doses")
+        asks, answers = ((obs["dose"] == d).to_numpy() for d in (doses[-2], doses[-1]))
+        told = f"{doses[-2]:g} µM asks {doses[-1]:g} µM"
+        across = "doses"
+    tasks = []
+    for line in sorted(obs["cell_line"].unique()):
+        here = (obs["cell_line"] == line).to_numpy()
+        if set(compound[here & asks]) & set(compound[here & answers]):
+            query, library = (_rows(signatures, here & side) for side in (asks, answers))
+            tasks.append(ReplicateTask(line, query, library, _control_spread(profiles, line)))
+    return ReplicateTasks(across, told, tuple(tasks))
+
+
+def plain_scores(tasks: Sequence[ReplicateTask], methods: Mapping[str, Method]) -> pd.DataFrame:
+    """Score fixed methods.
+
+    Returns
+    -------
+    DataFrame
+        One row per query of a compound that the library has: ``method``, ``line``, ``compound``
+        and the columns of :func:`~screenbook.expression.retrieval_metrics.score_rankings`.
+    """
+    parts = []
+    for task in tasks:
+        for name, method in methods.items():
+            scores = score_library(method, task.query, task.library, task.controls)
+            parts.append(_scored(scores, task).assign(method=name))
+    return pd.concat(parts, ignore_index=True)
+
+
+def cross_fitted_scores(
+    tasks: Sequence[ReplicateTask], methods: Sequence[Method], *, n_best: int = 3, seed: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every query by the methods that serve compounds of other folds best, in all lines.
+
+    Parameters
+    ----------
+    tasks : sequence of ReplicateTask
+    methods : sequence of Method
+    n_best : int
+        Methods to average.
+    seed : int
+        Of the draw of folds.
+
+    Returns
+    -------
+    scores : DataFrame
+        As :func:`plain_scores` gives, with ``method`` ``"chosen"``.
+    choice : DataFrame
+        ``fold``, ``place`` (1 = best), ``method``.
+    """
+    judged = [judge_methods(t.query, t.library, methods, t.controls) for t in tasks]
+    found = pd.concat(judged, ignore_index=True)
+    compound = np.concatenate([np.asarray(t.query.compound, dtype=str) for t in tasks])
+    names, code = np.unique(compound, return_inverse=True)
+    n_folds = min(N_FOLDS, len(names))
+    fold = (np.random.default_rng(seed).permutation(len(names)) % n_folds)[code]
+    named = {str(method): method for method in methods}
+    best = [choose_methods(found[fold != f], code[fold != f], n_best) for f in range(n_folds)]
+    parts, start = [], 0
+    for task in tasks:
+        own = fold[start : start + len(task.query.delta)]
+        start += len(own)
+        scores = np.full((len(own), len(task.library.delta)), np.nan)
+        for f in np.unique(own):
+            chosen = [named[name] for name in best[f]]
+            joined = combine_methods(chosen, task.query, task.library, task.controls)
+            scores[own == f] = joined[own == f]
+        parts.append(_scored(scores, task).assign(method="chosen"))
+    choice = pd.DataFrame(
+        [(f, i + 1, name) for f, names in enumerate(best) for i, name in enumerate(names)],
+        columns=["fold", "place", "method"],
+    )
+    return pd.concat(parts, ignore_index=True), choice
+
+
+def reference_table(signatures: Mapping[str, Signatures], profiles: ad.AnnData) -> pd.DataFrame:
+    """Compare ways to subtract controls by what they leave of plates, and by replicates.
+
+    Parameters
+    ----------
+    signatures : mapping of str to Signatures
+        By the name of the reference.
+    profiles : AnnData
+        They were made of.
+
+    Returns
+    -------
+    DataFrame
+        One row per reference: ``reference``, ``told_by_plate`` (share of the squared change that
+        the mean of each line and plate tells), ``replicate_pearson`` (mean correlation of the
+        same compound, line and dose on two plates; NaN without), ``hit@10`` and ``median_rank``
+        (replicates or doses by plain cosine) and ``n_queries``.
+    """
+    rows = []
+    for name, some in signatures.items():
+        where = some.obs["cell_line"].astype(str) + "|" + some.obs["plate"].astype(str)
+        mean = pd.DataFrame(some.delta).groupby(where.to_numpy()).transform("mean").to_numpy()
+        tasks = replicate_tasks(some, profiles)
+        scored = plain_scores(tasks.tasks, {name: Method()})
+        rows.append(
+            {
+                "reference": name,
+                "told_by_plate": float((mean**2).sum() / (some.delta.astype(float) ** 2).sum()),
+                "replicate_pearson": _replicate_pearson(tasks),
+                "hit@10": float(scored["hit@10"].mean()),
+                "median_rank": float(scored["own_rank"].median()),
+                "n_queries": len(scored),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _replicate_pearson(tasks: ReplicateTasks) -> float:
+    found = []
+    for task in tasks.tasks if tasks.across == "plates" else ():
+        names, first = np.unique(task.library.compound, return_index=True)
+        at = pd.Index(names).get_indexer(pd.Index(task.query.compound))
+        one, other = task.query.delta[at >= 0], task.library.delta[first[at[at >= 0]]]
+        found.append(score_effects(one, other)["pearson"].to_numpy())
+    return float(np.nanmean(np.concatenate(found))) if found else float("nan")
+
+
+def _scored(scores: np.ndarray, task: ReplicateTask) -> pd.DataFrame:
+    same = np.asarray(task.query.compound)[:, None] == np.asarray(task.library.compound)
+    own = np.where(same, SAME_PARENT, NOT_RELEVANT)
+    table = score_rankings(scores, own, ks=(1, 2, 5, 10, 20, 50))
+    table = table.assign(line=task.line, compound=np.asarray(task.query.compound))
+    return table[table["n_own"] > 0]
+
+
+def _n_shared(compound: np.ndarray, top: np.ndarray, here: np.ndarray) -> int:
+    return len(set(compound[top & here]) & set(compound[top & ~here]))
+
+
+def _rows(signatures: Signatures, rows: np.ndarray) -> SignatureRows:
+    some = signatures.subset(rows)
+    batch = some.obs["plate"].astype(str) + "|" + some.obs["cell_line"].astype(str)
+    return SignatureRows(
+        delta=some.delta.astype(np.float64),
+        compound=some.obs["compound_key"].to_numpy(dtype=object).astype(str),
+        batch=batch.to_numpy(dtype=object).astype(str),
+    )
+
+
+def _control_spread(profiles: ad.AnnData, line: str) -> np.ndarray | None:
+    obs = profiles.obs
+    rows = (obs["role"].eq("control") & obs["cell_line"].eq(line)).to_numpy()
+    frame = pd.DataFrame(np.asarray(profiles.X[rows], dtype=np.float64))
+    plates = obs.loc[rows, "plate"].astype(str).to_numpy()
+    spread = (frame - frame.groupby(plates).transform("mean")).to_numpy()
+    return spread if len(spread) - len(set(plates)) > 1 else None
