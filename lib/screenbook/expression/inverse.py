@@ -253,7 +253,7 @@ def train_inverse(
     Raises
     ------
     InputError
-        If lengths differ.
+        If lengths differ, or no two training drugs differ in structure.
     """
     settings = settings or InverseSettings()
     n, table = len(train_on.delta), target_table(targets)
@@ -264,15 +264,7 @@ def train_inverse(
     scales = _find_scales(train_on, settings)
     rows = _rows(train_on, table, sure, scales)
     torch.manual_seed(settings.training.seed)
-    net = InverseNet(
-        InverseShape(
-            n_change=len(scales.change), n_basal=len(scales.basal),
-            n_bits=int(scales.bits.sum()), n_targets=table.shape[1],
-            width=settings.width, depth=settings.depth, n_space=settings.n_space,
-            dropout=settings.dropout, bit_dropout=settings.bit_dropout,
-            temperature=settings.temperature,
-        )
-    )  # fmt: skip
+    net = _new_net(settings, scales, table.shape[1])
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         some = epoch_rows(n, settings.batch_size, step.number, settings.training.seed)
@@ -305,11 +297,12 @@ def target_loss(
     member : Tensor of float, shape (b, t)
         1 for a target; its targets share the probability of a row alike.
     weight : Tensor, shape (b,)
-        0 for rows without a known target.
+        Rows without a known target have no say, whatever theirs.
     temperature : Tensor or float
     """
     log_chance = (read @ genes.T / temperature).log_softmax(dim=1)
     each = -(member * log_chance).sum(dim=1) / member.sum(dim=1).clamp_min(1)
+    weight = weight * member.any(dim=1)
     return (weight * each).sum() / weight.sum().clamp_min(1e-6)
 
 
@@ -320,8 +313,8 @@ class _Rows:
     Attributes
     ----------
     by_condition : tuple of Tensor
-        Change, basal components, number of the parent, targets, weight, and whether structure
-        and targets are known.
+        Change, basal components, number of the parent, targets, weight, and whether the
+        structure is known.
     drug : Tensor of int, shape (n,)
         Row of `bits`.
     bits : Tensor, shape (n_compounds, bits that vary)
@@ -332,11 +325,27 @@ class _Rows:
     bits: torch.Tensor
 
 
+def _new_net(settings: InverseSettings, scales: _Scales, n_targets: int) -> InverseNet:
+    shape = InverseShape(
+        n_change=len(scales.change),
+        n_basal=len(scales.basal),
+        n_bits=int(scales.bits.sum()),
+        n_targets=n_targets,
+        width=settings.width,
+        depth=settings.depth,
+        n_space=settings.n_space,
+        dropout=settings.dropout,
+        bit_dropout=settings.bit_dropout,
+        temperature=settings.temperature,
+    )
+    return InverseNet(shape)
+
+
 def _losses(
     net: InverseNet, rows: _Rows, some: np.ndarray, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Of structures and of targets, for some conditions."""
-    change, basal, parent, member, weight, has_bits, has_targets = (
+    change, basal, parent, member, weight, has_bits = (
         t[some].to(device) for t in rows.by_condition
     )
     read = net.read(change, basal)
@@ -345,7 +354,7 @@ def _losses(
     alike = parent[:, None] == parent[None]
     told: Any = net.temperatures
     structure = contrast(read, places, alike, weight * has_bits, told[0])
-    target = target_loss(read, net.target_vectors(), member, weight * has_targets, told[1])
+    target = target_loss(read, net.target_vectors(), member, weight, told[1])
     return structure, target
 
 
@@ -358,8 +367,8 @@ def _rows(train_on: TrainingRows, table: pd.DataFrame, trust: np.ndarray, scales
     parent = torch.from_numpy(pd.factorize(parent_blocks(obs["compound_key"]))[0])
     weight = np.maximum(trust, LEAST_TRUST) * train_on.weight / np.mean(train_on.weight)
     member = torch.from_numpy(table.to_numpy(dtype=np.float32, copy=True))
-    has_bits, has_targets = bits.any(dim=1)[drug].float(), member.any(dim=1).float()
-    told = (change, line, parent, member, torch.from_numpy(weight).float(), has_bits, has_targets)
+    has_bits = bits.any(dim=1)[drug].float()
+    told = (change, line, parent, member, torch.from_numpy(weight).float(), has_bits)
     return _Rows(told, drug, bits[:, torch.from_numpy(scales.bits)])
 
 
@@ -377,9 +386,12 @@ def _find_scales(train_on: TrainingRows, settings: InverseSettings) -> _Scales:
     sd = np.maximum(values[:m] / np.sqrt(len(seen)), 1e-12)
     drugs = train_on.fingerprints.loc[keys].to_numpy() > 0
     drugs = drugs[drugs.any(axis=1)]
+    differ = np.asarray(drugs.any(axis=0) & ~drugs.all(axis=0))
+    if not differ.any():
+        raise InputError("inverse model: no two training drugs differ in structure; add SMILES")
     return _Scales(
         change=axes.astype(np.float32),
         basal=(basal[:m] / sd[:, None]).astype(np.float32),
         basal_mean=seen.mean(axis=0).astype(np.float32),
-        bits=np.asarray(drugs.any(axis=0) & ~drugs.all(axis=0)),
+        bits=differ,
     )

@@ -50,7 +50,13 @@ class Retrieval:
     scores: dict[str, np.ndarray]
 
 
-def retrieve(signatures: Signatures, study: SplitStudy, *, score: str = "cosine") -> Retrieval:
+def retrieve(
+    signatures: Signatures,
+    study: SplitStudy,
+    *,
+    score: str = "cosine",
+    libraries: Sequence[str] = LIBRARIES,
+) -> Retrieval:
     """Rank all drugs for every held-out condition at the highest dose, by each library.
 
     Changes are compared after the mean change of the line at that dose over training drugs is
@@ -62,6 +68,8 @@ def retrieve(signatures: Signatures, study: SplitStudy, *, score: str = "cosine"
     study : SplitStudy
     score : str
         See :data:`screenbook.expression.connectivity.SCORES`.
+    libraries : sequence of str
+        Any of :data:`LIBRARIES`.
     """
     test = signatures.subset(study.split.test)
     dose = float(test.obs["dose"].max())
@@ -69,17 +77,17 @@ def retrieve(signatures: Signatures, study: SplitStudy, *, score: str = "cosine"
     train = study.predictor.train
     drugs = candidates(signatures.obs, train.obs)
     lines = sorted(queries.obs["cell_line"].unique())
-    libraries = line_libraries(study.predictor, drugs, lines, dose)
-    scores = {name: np.full((len(queries), len(drugs)), np.nan) for name in libraries}
+    changes = line_libraries(study.predictor, drugs, lines, dose, libraries)
+    scores = {name: np.full((len(queries), len(drugs)), np.nan) for name in changes}
     asked_in = queries.obs["cell_line"].to_numpy()
     for place, line in enumerate(lines):
         rows = np.flatnonzero(asked_in == line)
         shared = line_mean(train, line, dose)
-        for name, library in libraries.items():
-            changes = library[place] - shared
-            there = np.isfinite(changes).all(axis=1)
+        for name, library in changes.items():
+            here = library[place] - shared
+            there = np.isfinite(here).all(axis=1)
             if there.any():
-                near = score_connectivity(queries.delta[rows] - shared, changes[there], score)
+                near = score_connectivity(queries.delta[rows] - shared, here[there], score)
                 scores[name][np.ix_(rows, there)] = near
     return Retrieval(queries, drugs, scores)
 
@@ -94,7 +102,11 @@ def candidates(obs: pd.DataFrame, profiled: pd.DataFrame) -> pd.DataFrame:
 
 
 def line_libraries(
-    predictor: Predictor, drugs: pd.DataFrame, lines: Sequence[str], dose: float
+    predictor: Predictor,
+    drugs: pd.DataFrame,
+    lines: Sequence[str],
+    dose: float,
+    libraries: Sequence[str] = LIBRARIES,
 ) -> dict[str, np.ndarray]:
     """Give each drug's change in some lines at a dose.
 
@@ -105,18 +117,15 @@ def line_libraries(
     """
     train = predictor.train
     asked = pd.concat([_conditions(drugs, line, dose) for line in lines], ignore_index=True)
-    observed = _observed(train, asked)
-    filled = observed.copy()
-    unseen = np.isnan(observed).any(axis=1)
-    if unseen.any():
+    found = {"observed": _observed(train, asked)}
+    if "neighbour-filled" in libraries:
+        filled = found["observed"].copy()
+        unseen = np.isnan(filled).any(axis=1)
         filled[unseen] = drug_prior(train, asked[unseen])
-    found = {
-        "observed": observed,
-        "neighbour-filled": filled,
-        "predicted": predictor.predict(asked),
-    }
-    shape = (len(lines), len(drugs), -1)
-    return {name: changes.reshape(shape) for name, changes in found.items()}
+        found["neighbour-filled"] = filled
+    if "predicted" in libraries:
+        found["predicted"] = predictor.predict(asked)
+    return {n: found[n].reshape(len(lines), len(drugs), -1) for n in libraries}
 
 
 def _conditions(drugs: pd.DataFrame, line: str, dose: float) -> pd.DataFrame:
