@@ -166,6 +166,18 @@ def test_names_of_one_parent_are_no_negatives():
     assert left[0] < left[1] - np.log(2)
 
 
+def test_drugs_without_structure_have_no_say_in_the_term_of_structures():
+    rows = planted()
+    blind = rows.fingerprints.copy()
+    blind.iloc[N_DRUGS // 2 :] = 0
+    model = train_inverse(replace(rows, fingerprints=blind), rows.obs["targets"], QUICK)
+    # Half of the signatures would each be at a loss between twelve equal structures.
+    assert model.history.rows[-1]["structure"] < np.log(N_DRUGS / 2) / 2
+    blind[:] = 0
+    with pytest.raises(InputError, match="no two training drugs differ in structure"):
+        train_inverse(replace(rows, fingerprints=blind), rows.obs["targets"], QUICK)
+
+
 def test_temperatures_stay_within_their_limits():
     net = InverseNet(InverseShape(n_change=3, n_basal=1, n_bits=4, n_targets=2))
     with torch.no_grad():
@@ -180,7 +192,7 @@ def test_target_loss_is_the_cross_entropy_over_targets():
         torch.from_numpy(rng.normal(size=(4, 5))),
     )
     member = torch.tensor([[1.0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]], dtype=torch.float64)
-    weight = torch.tensor([1.0, 3.0, 0.0], dtype=torch.float64)
+    weight = torch.tensor([1.0, 3.0, 5.0], dtype=torch.float64)
     logits = read @ genes.T / 0.2
     share = member / member.sum(dim=1, keepdim=True).clamp_min(1)
     each = torch.nn.functional.cross_entropy(logits, share, reduction="none")
