@@ -145,7 +145,8 @@ class InverseModel:
         Parameters
         ----------
         delta : ndarray, shape (q, n_genes)
-            Expression change.
+            Expression change, on the scale of the training changes; the reverse of a change
+            asks for what undoes it.
         basal_rows : ndarray, shape (q, n_genes)
             Basal expression of the line of each; the mean over lines for a query of no line.
 
