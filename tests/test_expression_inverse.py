@@ -9,8 +9,14 @@ import torch
 
 from screenbook.checkpoints import Checkpoints
 from screenbook.errors import InputError
-from screenbook.expression.inverse import InverseSettings, target_loss, train_inverse
-from screenbook.expression.inverse_net import COLDEST, WARMEST, InverseNet, InverseShape
+from screenbook.expression.inverse import InverseSettings, train_inverse
+from screenbook.expression.inverse_net import (
+    COLDEST,
+    WARMEST,
+    InverseNet,
+    InverseShape,
+    target_loss,
+)
 from screenbook.expression.training_rows import TrainingRows
 from screenbook.training import TrainSettings
 

@@ -19,7 +19,7 @@ import torch
 
 from screenbook.errors import InputError
 from screenbook.expression.forward import contrast
-from screenbook.expression.inverse_net import InverseNet, InverseShape
+from screenbook.expression.inverse_net import InverseNet, InverseShape, target_loss
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import target_table
 from screenbook.expression.training_rows import TrainingRows
@@ -278,33 +278,6 @@ def train_inverse(
 
     history = train(net, loss_of, settings.training, checkpoints=checkpoints)
     return InverseModel(net.cpu(), settings, scales, tuple(table.columns), history)
-
-
-def target_loss(
-    read: torch.Tensor,
-    genes: torch.Tensor,
-    member: torch.Tensor,
-    weight: torch.Tensor,
-    temperature: Any,
-) -> torch.Tensor:
-    """Cross entropy of finding each signature's targets among all target genes by cosine.
-
-    Parameters
-    ----------
-    read : Tensor, shape (b, d)
-        Unit rows.
-    genes : Tensor, shape (t, d)
-        Unit rows.
-    member : Tensor of float, shape (b, t)
-        1 for a target; its targets share the probability of a row alike.
-    weight : Tensor, shape (b,)
-        Rows without a known target have no say, whatever theirs.
-    temperature : Tensor or float
-    """
-    log_chance = (read @ genes.T / temperature).log_softmax(dim=1)
-    each = -(member * log_chance).sum(dim=1) / member.sum(dim=1).clamp_min(1)
-    weight = weight * member.any(dim=1)
-    return (weight * each).sum() / weight.sum().clamp_min(1e-6)
 
 
 @dataclass(frozen=True)

@@ -93,3 +93,30 @@ class InverseNet(nn.Module):
     def target_vectors(self) -> torch.Tensor:
         """Place target genes, unit rows (n_targets, n_space)."""
         return F.normalize(self.target.weight[: self.shape.n_targets], dim=1)
+
+
+def target_loss(
+    read: torch.Tensor,
+    genes: torch.Tensor,
+    member: torch.Tensor,
+    weight: torch.Tensor,
+    temperature: torch.Tensor | float,
+) -> torch.Tensor:
+    """Cross entropy of finding each signature's targets among all target genes by cosine.
+
+    Parameters
+    ----------
+    read : Tensor, shape (b, d)
+        Unit rows.
+    genes : Tensor, shape (t, d)
+        Unit rows.
+    member : Tensor of float, shape (b, t)
+        1 for a target; its targets share the probability of a row alike.
+    weight : Tensor, shape (b,)
+        Rows without a known target have no say, whatever theirs.
+    temperature : Tensor or float
+    """
+    log_chance = (read @ genes.T / temperature).log_softmax(dim=1)
+    each = -(member * log_chance).sum(dim=1) / member.sum(dim=1).clamp_min(1)
+    weight = weight * member.any(dim=1)
+    return (weight * each).sum() / weight.sum().clamp_min(1e-6)
