@@ -27,7 +27,7 @@ QUICK = InverseSettings(
     width=48,
     n_space=16,
     batch_size=96,
-    training=TrainSettings(n_steps=150, learning_rate=5e-3, warmup_steps=10, clip=1.0),
+    training=TrainSettings(n_steps=90, learning_rate=5e-3, warmup_steps=10, clip=1.0),
 )
 
 
@@ -223,7 +223,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_model(tmp_path, seen_in_othe
             kept.save(state)
             raise Stopped
 
-    settings = replace(QUICK, training=replace(QUICK.training, checkpoint_every=60))
+    settings = replace(QUICK, training=replace(QUICK.training, checkpoint_every=50))
     with pytest.raises(Stopped):
         train_inverse(train, train.obs["targets"], settings, checkpoints=Once())
     resumed = train_inverse(train, train.obs["targets"], settings, checkpoints=kept)
