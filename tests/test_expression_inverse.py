@@ -26,8 +26,8 @@ QUICK = InverseSettings(
     n_components=16,
     width=48,
     n_space=16,
-    batch_size=96,
-    training=TrainSettings(n_steps=90, learning_rate=5e-3, warmup_steps=10, clip=1.0),
+    batch_size=72,
+    training=TrainSettings(n_steps=130, learning_rate=5e-3, warmup_steps=10, clip=1.0),
 )
 
 
