@@ -19,7 +19,11 @@ from screenbook.errors import InputError, did_you_mean, listing
 _EQUAL = 1e-9
 """Difference below which two deviations of a running sum are the same."""
 
-Score = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Score = Callable[..., np.ndarray]
+
+
+SET_SIZE = 50
+"""Genes in each set of a query."""
 
 
 def cosine(query: np.ndarray, library: np.ndarray) -> np.ndarray:
@@ -40,7 +44,7 @@ def spearman(query: np.ndarray, library: np.ndarray) -> np.ndarray:
     return pearson(rankdata(query, axis=1), rankdata(library, axis=1))
 
 
-def wtcs(query: np.ndarray, library: np.ndarray, *, k: int = 50) -> np.ndarray:
+def wtcs(query: np.ndarray, library: np.ndarray, *, k: int = SET_SIZE) -> np.ndarray:
     """Weigh enrichment both ways: Subramanian et al. 2017 (10.1016/j.cell.2017.10.049).
 
     The enrichment score of a gene set is the largest deviation from zero of a running sum down
@@ -82,7 +86,9 @@ def wtcs(query: np.ndarray, library: np.ndarray, *, k: int = 50) -> np.ndarray:
     return out
 
 
-def xsum(query: np.ndarray, library: np.ndarray, *, k: int = 50, extremes: int = 100) -> np.ndarray:
+def xsum(
+    query: np.ndarray, library: np.ndarray, *, k: int = SET_SIZE, extremes: int = 100
+) -> np.ndarray:
     """Extreme sum of Cheng et al. 2014 (10.1186/s13073-014-0095-1).
 
     Parameters
@@ -111,7 +117,9 @@ def xsum(query: np.ndarray, library: np.ndarray, *, k: int = 50, extremes: int =
     return scores
 
 
-def xcos(query: np.ndarray, library: np.ndarray, *, k: int = 50, extremes: int = 100) -> np.ndarray:
+def xcos(
+    query: np.ndarray, library: np.ndarray, *, k: int = SET_SIZE, extremes: int = 100
+) -> np.ndarray:
     """Extreme cosine (Cheng & Yang 2013): cosine over genes extreme in query and library alike.
 
     Parameters and errors as for :func:`xsum`.
@@ -131,7 +139,7 @@ def xcos(query: np.ndarray, library: np.ndarray, *, k: int = 50, extremes: int =
     return scores
 
 
-def zhang(query: np.ndarray, library: np.ndarray, *, k: int = 50) -> np.ndarray:
+def zhang(query: np.ndarray, library: np.ndarray, *, k: int = SET_SIZE) -> np.ndarray:
     """Connect by signed ranks: Zhang & Gant 2008 (10.1186/1471-2105-9-258), unordered query.
 
     A gene's signed rank in a library signature is its rank by absolute value (largest: number
@@ -164,9 +172,13 @@ SCORES: Mapping[str, Score] = {
 }
 """Scores by name, with their default set sizes."""
 
+_OF_SETS = ("wtcs", "xsum", "xcos", "zhang")
+
 
 def score_connectivity(query: np.ndarray, library: np.ndarray, score: str) -> np.ndarray:
     """Compare signatures by a score of :data:`SCORES`, named.
+
+    Sets have 50 genes, or a quarter of the genes where that is less.
 
     Returns
     -------
@@ -182,6 +194,9 @@ def score_connectivity(query: np.ndarray, library: np.ndarray, score: str) -> np
             f"there is no score {score!r}{did_you_mean(score, SCORES)}; take one of "
             f"{listing(SCORES)}"
         )
+    n_genes = np.shape(query)[-1]
+    if score in _OF_SETS and n_genes < 4 * SET_SIZE:
+        return SCORES[score](query, library, k=max(1, n_genes // 4))
     return SCORES[score](query, library)
 
 

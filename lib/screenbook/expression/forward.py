@@ -263,7 +263,7 @@ def contrast(
     b: torch.Tensor,
     alike: torch.Tensor,
     weight: torch.Tensor,
-    temperature: float,
+    temperature: float | torch.Tensor,
 ) -> torch.Tensor:
     """Symmetric cross entropy of finding each row's partner by cosine (InfoNCE).
 

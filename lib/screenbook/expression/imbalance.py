@@ -50,6 +50,23 @@ def effective_number(counts: np.ndarray) -> float:
     return float(np.exp(-(share @ np.log(share))))
 
 
+def condition_counts(obs: pd.DataFrame) -> pd.DataFrame:
+    """Count the cells of each condition; where they were not counted, each well is one.
+
+    Parameters
+    ----------
+    obs : DataFrame, n rows
+        Metadata of profiles, see :mod:`screenbook.expression_set`.
+
+    Returns
+    -------
+    DataFrame
+        ``treatment cell_line plate dose n_cells``.
+    """
+    table = obs[["treatment", "cell_line", "plate", "dose", "n_cells"]].reset_index(drop=True)
+    return table.assign(n_cells=table["n_cells"].fillna(1.0).astype(int))
+
+
 def measure_imbalance(counts: pd.DataFrame) -> pd.DataFrame:
     """Measure how uneven the cells of drugs, lines and pairs are.
 

@@ -11,8 +11,8 @@ import pandas as pd
 from screenbook.expression.connectivity import (
     cosine,
     normalise_connectivity,
+    score_connectivity,
     tau,
-    wtcs,
 )
 from screenbook.expression.inverse import InverseModel
 from screenbook.expression.libraries import Retrieval, line_mean, retrieve
@@ -21,6 +21,12 @@ from screenbook.expression.retrieval_metrics import grade_relevance, score_ranki
 from screenbook.expression.signatures import Signatures
 from screenbook.expression.split_study import SplitStudy
 from screenbook.expression.splits import parent_blocks
+from screenbook.expression.target_baselines import (
+    frequent_targets,
+    neighbour_targets,
+    score_targets,
+    target_table,
+)
 
 FAMILY = ("spearman", "wtcs", "xsum", "xcos", "zhang")
 """Connectivity scores beside cosine, each against the observed library of the query's line."""
@@ -117,7 +123,9 @@ def over_lines(found: Retrieval, study: SplitStudy, *, seed: int = 0) -> dict[st
     place = pd.Index(owner).get_indexer(pd.Index(obs["compound_key"]))
     plain = cosine(asked, library)
     connected, background = (
-        _speak(normalise_connectivity(wtcs(x, library), line), place, len(owner))
+        _speak(
+            normalise_connectivity(score_connectivity(x, library, "wtcs"), line), place, len(owner)
+        )
         for x in (asked, library[some])
     )
     return {
@@ -206,3 +214,39 @@ def by_part(queries: pd.DataFrame, obs: pd.DataFrame, column: str, metric: str) 
     found = table.groupby(column)[metric].agg(["size", "mean"]).reset_index()
     found.columns = pd.Index([column, "n_queries", metric])
     return found.sort_values([metric, column], ascending=[False, True], ignore_index=True)
+
+
+def target_rankings(
+    inverse: InverseModel,
+    found: Retrieval,
+    study: SplitStudy,
+    bits: pd.DataFrame,
+    signatures: Signatures,
+) -> pd.DataFrame:
+    """Ask for the target genes of each query's drug, by f_p and by what needs no signature.
+
+    Returns
+    -------
+    DataFrame
+        One row per query, of drugs whose targets are known, and way: ``way`` and the columns of
+        :func:`~screenbook.expression.target_baselines.score_targets`.
+    """
+    obs = found.queries.obs
+    known = found.candidates[found.candidates["profiled"] & found.candidates["targets"].ne("")]
+    member = target_table(known["targets"])
+    own = parent_blocks(obs["compound_key"])[:, None] == parent_blocks(known["compound_key"])
+    basal = signatures.basal.loc[obs["cell_line"]].to_numpy()
+    ways = {
+        "f_p": inverse.targets(found.queries.delta, basal),
+        "neighbours by structure": neighbour_targets(
+            bits.loc[obs["compound_key"]].to_numpy(),
+            bits.loc[known["compound_key"]].to_numpy(),
+            member,
+            excluded=own,
+        ),
+        "most frequent targets": frequent_targets(len(obs), member, excluded=own),
+    }
+    told = obs["targets"].to_numpy()
+    parts = [score_targets(scores, told).assign(way=way) for way, scores in ways.items()]
+    table = pd.concat([p.assign(compound_key=obs["compound_key"].to_numpy()) for p in parts])
+    return table[table["n_targets"] > 0].reset_index(drop=True)

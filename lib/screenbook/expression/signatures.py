@@ -106,7 +106,8 @@ def signatures(
     key = obs["cell_line"].astype(str)
     if reference != "pooled":
         key = key + "\n" + obs["plate"].astype(str)
-    control = obs["role"].eq("control").to_numpy()
+    # A condition whose cells were counted, and none were, has no expression.
+    control = (obs["role"].eq("control") & ~obs["n_cells"].lt(1)).to_numpy()
     kept, notes = _kept(obs, key, control, min_cells, min_pair_cells)
     X = np.asarray(profiles.X, dtype=np.float64)
     variance = profiles.layers.get("variance")
@@ -154,19 +155,20 @@ def _kept(
     """Treated conditions that have controls and cells enough."""
     n_cells = obs["n_cells"]
     compared = key.isin(key[control]).to_numpy()
-    counted = ~(n_cells < min_cells).to_numpy()
+    treated = obs["role"].eq("treated").to_numpy()
+    counted = ~(n_cells < max(min_cells, 1)).to_numpy()
     pairs = n_cells.groupby([obs["compound_key"], obs["cell_line"]], observed=True)
     pairs_counted = ~(pairs.transform(lambda n: n.sum(min_count=1)) < min_pair_cells).to_numpy()
     notes = []
     for bad, why in (
         (~compared, "have no control of their line on their plate"),
-        (compared & ~counted, f"have fewer than {min_cells:,} cells"),
+        (compared & ~counted, f"have fewer than {max(min_cells, 1):,} cells"),
         (compared & counted & ~pairs_counted, f"are of pairs below {min_pair_cells:,} cells"),
     ):
-        n = int((bad & ~control).sum())
+        n = int((bad & treated).sum())
         if n:
-            notes.append(f"{n:,} of {int((~control).sum()):,} conditions {why}: left out")
-    kept = np.flatnonzero(~control & compared & counted & pairs_counted)
+            notes.append(f"{n:,} of {int(treated.sum()):,} conditions {why}: left out")
+    kept = np.flatnonzero(treated & compared & counted & pairs_counted)
     if not len(kept):
         raise InputError("no treated condition is left: " + ("; ".join(notes) or "there is none"))
     return kept, notes

@@ -272,3 +272,31 @@ def effect_table(study: SplitStudy, signatures: Signatures, *, top: int = 50) ->
             | {"discrimination": float(np.nanmean(discriminates)), "undefined": undefined}
         )
     return pd.DataFrame(rows)
+
+
+def clearest_condition(study: SplitStudy, signatures: Signatures) -> tuple[str, pd.DataFrame]:
+    """Take the held-out condition that stands out of its noise most, and what was predicted.
+
+    Returns
+    -------
+    name : str
+        Drug, dose and line.
+    genes : DataFrame
+        ``gene``, ``observed``, ``predicted`` (by the forward model), ``error`` and ``named`` (the
+        five that changed most).
+    """
+    test = signatures.subset(study.split.test)
+    place = int(np.argmax(reliability(test)))
+    row = test.obs.iloc[place]
+    genes = pd.DataFrame(
+        {
+            "gene": signatures.genes,
+            "observed": test.delta[place],
+            "predicted": study.predictions[FORWARD][place],
+            "error": test.error[place],
+        }
+    )
+    rank = genes["observed"].abs().rank(ascending=False)
+    return f"{row['compound']}, {row['dose']:g} µM, {row['cell_line']}", genes.assign(
+        named=rank <= 5
+    )

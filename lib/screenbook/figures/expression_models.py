@@ -15,6 +15,7 @@ from screenbook.figures.palette import (
     EMPHASIS,
     GREY,
     ORANGE,
+    PURPLE,
     REFERENCE,
     VERMILLION,
     shade,
@@ -35,8 +36,9 @@ KIND_MARKS = {
     "baseline": (GREY, "circle-open"),
     "model": (BLUE, "diamond"),
     "fusion": (VERMILLION, "star"),
+    "told": (PURPLE, "x"),
 }
-"""Colour and symbol of each kind of prediction."""
+"""Colour and symbol of each kind of prediction; *told* is one that knows more than it could."""
 
 LEAK_MARKS = {
     "right drug": (BLUE, "circle"),

@@ -106,7 +106,7 @@ def _wells(spec: ExpressionSpec, drugs: pd.DataFrame, rng: np.random.Generator) 
         parts.append(pd.DataFrame({"plate": number, "name": np.arange(len(drugs)), "dose": dose}))
     last = 1 + len(spec.doses) * spec.plates_per_dose
     # A plate control, as Tahoe's: one treatment on every plate.
-    parts.append(pd.DataFrame({"plate": np.arange(1, last), "name": 0, "dose": spec.doses[0]}))
+    parts.append(pd.DataFrame({"plate": np.arange(1, last + 1), "name": 0, "dose": spec.doses[0]}))
     again = np.sort(rng.choice(spec.n_drugs, spec.n_replicated, replace=False))
     for dose in spec.doses:
         parts.append(pd.DataFrame({"plate": last, "name": again, "dose": dose}))
