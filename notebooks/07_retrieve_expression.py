@@ -31,8 +31,8 @@ splits: list[str] = ["pair", "line", "scaffold"]  # held out n_seeds times
 splits_once: list[str] = ["drug", "mechanism", "drug_line"]  # held out once
 n_seeds: int = 3  # draws of each split, each with a net of its own [1..50]
 n_steps: int = 200  # steps of each net's training [1..1000000]
-n_variant_steps: int = 200  # steps of each other formulation [1..1000000]
-ways: str = "all"  # ways to compare signatures that are chosen from {all|few}
+n_variant_steps: int = 120  # steps of each other formulation [1..1000000]
+ways: str = "few"  # ways to compare signatures that are chosen from {all|few}
 n_top: int = 50  # genes that changed most, of which scores are given too [2..]
 
 # %% tags=["setup"]

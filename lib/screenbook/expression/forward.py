@@ -61,7 +61,7 @@ class ForwardSettings:
     """
 
     mode: str = "basal"
-    n_tokens: int = 32
+    n_tokens: int = 24
     width: int = 64
     layers: int = 2
     n_components: int = 32
@@ -69,7 +69,7 @@ class ForwardSettings:
     align_weight: float = 0.02
     temperature: float = 0.1
     warm_up: float = 0.3
-    batch_size: int = 96
+    batch_size: int = 64
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
             n_steps=200, learning_rate=1e-3, warmup_steps=20, weight_decay=0.05, clip=1.0

@@ -48,13 +48,13 @@ class NetShape:
 
     n_genes: int
     n_components: int
-    n_tokens: int = 32
+    n_tokens: int = 24
     n_bits: int = 2048
     n_lines: int = 0
     width: int = 64
     heads: int = 4
     layers: int = 2
-    dropout: float = 0.1
+    dropout: float = 0.0
     bit_dropout: float = 0.7
 
 

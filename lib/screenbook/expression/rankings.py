@@ -70,10 +70,12 @@ def rank_by_all(
     """
     found = retrieve(signatures, study)
     scores = dict(found.scores)
-    for name in FAMILY:
-        more = retrieve(signatures, study, score=name, libraries=("observed",))
-        scores[f"observed, {name}"] = more.scores["observed"]
-    scores |= over_lines(found, study, seed=seed)
+    # A drug that was never profiled is in no library of observed changes.
+    if found.queries.obs["compound_key"].isin(study.predictor.train.obs["compound_key"]).any():
+        for name in FAMILY:
+            more = retrieve(signatures, study, score=name, libraries=("observed",))
+            scores[f"observed, {name}"] = more.scores["observed"]
+        scores |= over_lines(found, study, seed=seed)
     keys = found.candidates["compound_key"]
     candidate_bits = bits.loc[keys].to_numpy()
     queries = found.queries

@@ -219,24 +219,26 @@ def replicate_ceiling(signatures: Signatures) -> tuple[float, int]:
     Returns
     -------
     share : float
-        Products of replicates over mean squares; NaN without replicates on different plates.
-    n_pairs : int
-        Pairs of conditions of one compound, line and dose, on two plates.
+        Products of replicates over mean squares, each condition counted once however often it
+        was repeated; NaN without replicates on different plates.
+    n_repeated : int
+        Conditions (compound, line and dose) that were measured on two plates or more.
     """
     obs = signatures.obs
     key = obs[["compound_key", "cell_line", "dose"]].astype(str).agg("|".join, axis=1).to_numpy()
     plate = obs["plate"].to_numpy()
     product = size = 0.0
-    n_pairs = 0
+    n_repeated = 0
     for found in pd.Series(np.arange(len(obs))).groupby(key).indices.values():
         rows = np.asarray(found)
         a, b = (rows[i] for i in np.triu_indices(len(rows), 1))
         apart = plate[a] != plate[b]
         one, other = (signatures.delta[x[apart]].astype(np.float64) for x in (a, b))
-        product += float((one * other).sum())
-        size += float((one**2).sum() + (other**2).sum()) / 2
-        n_pairs += int(apart.sum())
-    return (product / size if n_pairs else float("nan")), n_pairs
+        if apart.any():
+            product += float((one * other).sum() / apart.sum())
+            size += float((one**2 + other**2).sum() / 2 / apart.sum())
+            n_repeated += 1
+    return (product / size if n_repeated else float("nan")), n_repeated
 
 
 def effect_table(study: SplitStudy, signatures: Signatures, *, top: int = 50) -> pd.DataFrame:
