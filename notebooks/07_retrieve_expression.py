@@ -31,7 +31,7 @@ splits: list[str] = ["pair", "line", "scaffold"]  # held out n_seeds times
 splits_once: list[str] = ["drug", "mechanism", "drug_line"]  # held out once
 n_seeds: int = 3  # draws of each split, each with a net of its own [1..50]
 n_steps: int = 200  # steps of each net's training [1..1000000]
-n_variant_steps: int = 120  # steps of each other formulation [1..1000000]
+n_variant_steps: int = 200  # steps of each other formulation [1..1000000]
 ways: str = "few"  # ways to compare signatures that are chosen from {all|few}
 n_top: int = 50  # genes that changed most, of which scores are given too [2..]
 
@@ -70,7 +70,7 @@ from screenbook.expression.replicates import (
     reference_table,
     replicate_tasks,
 )
-from screenbook.expression.retrieval_metrics import summarise
+from screenbook.expression.retrieval_metrics import grade_relevance, summarise
 from screenbook.expression.signatures import REFERENCES, signatures
 from screenbook.expression.split_study import (
     FORWARD,
@@ -128,22 +128,24 @@ curves = lorenz_curves(counts)
 of_pairs = curves[curves["level"] == "pair"]
 fig = counted.lorenz_curves(curves, {level: f"Gini {row['gini']:.2f}" for level, row in by_level.iterrows()}, title=f"The poorer half of the pairs holds {np.interp(0.5, of_pairs['groups'], of_pairs['cells']):.0%} of the {unit}", subtitle=f"{unit} of drugs, lines and pairs; {whose}")  # fmt: skip
 show(fig, f"Lorenz curves: share of the {unit} that the poorest groups hold together. The diagonal would be an even spread.", wide=True, thumbnail=True)  # fmt: skip
-fig = counted.cells_heatmap(matrix, title=f"{unit.capitalize()} of every drug in every line", subtitle=f"{matrix.shape[0]:,} treatments by {matrix.shape[1]} lines, richest first")  # fmt: skip
-show(fig, f"{unit.capitalize()} of every pair of treatment and line, all doses together, on a logarithmic scale.", wide=True)  # fmt: skip
+if matrix.shape[1] > 1:
+    fig = counted.cells_heatmap(matrix, title=f"{unit.capitalize()} of every drug in every line", subtitle=f"{matrix.shape[0]:,} treatments by {matrix.shape[1]} lines, richest first")  # fmt: skip
+    show(fig, f"{unit.capitalize()} of every pair of treatment and line, all doses together, on a logarithmic scale.", wide=True)  # fmt: skip
 show_table(uneven, f"How uneven {unit} are: Gini coefficient, effective number of equal groups, richest and poorest.", file="expression_imbalance")  # fmt: skip
 
 # %%
 kept = apply_thresholds(counts)
 thousand = kept[kept["threshold"] == 1000]
-fig = counted.threshold_curves(kept, title=f"Asking for 1,000 {unit} a pair keeps {int(thousand['pairs'].sum()):,} of {int(by_level.loc['pair', 'n']):,} pairs", subtitle="what is left at each threshold")  # fmt: skip
-show(fig, f"Share of pairs, drugs, lines and {unit} that is left when pairs of fewer {unit} are dropped.", wide=True)  # fmt: skip
+if unit == "cells":
+    fig = counted.threshold_curves(kept, title=f"Asking for 1,000 {unit} a pair keeps {int(thousand['pairs'].sum()):,} of {int(by_level.loc['pair', 'n']):,} pairs", subtitle="what is left at each threshold")  # fmt: skip
+    show(fig, f"Share of pairs, drugs, lines and {unit} that is left when pairs of fewer {unit} are dropped.", wide=True)  # fmt: skip
 layout = plate_doses(counts if {"plate", "dose"} <= set(counts) else condition_counts(profiles.obs))
 if layout.table.shape[1] <= 12:
     fig = counted.plate_dose_table(layout.table, title=f"{layout.single_dose:.0%} of the plates carry one dose only", subtitle="treatments on each plate at each dose, plate controls left out")  # fmt: skip
     show(fig, "Which dose stands on which plate. Where a plate is a dose, a difference between plates looks like an effect of the dose.", wide=True)  # fmt: skip
 drugs = profiles.obs[profiles.obs["role"] == "treated"].drop_duplicates("treatment")
 traps = find_name_traps({"profiles": drugs["treatment"], "counts": counts["treatment"]}, drugs[["treatment", "SMILES"]])  # fmt: skip
-say(f"The plate tells {np.nan_to_num(layout.told):.0%} of the entropy of the dose. On every plate: {', '.join(layout.plate_controls) or 'no treatment'}. Names that agree only when trimmed or case-folded: {len(traps.spellings)}. Treatments without a readable structure: {len(traps.structures)}. Parents with several names: {len(traps.parents)}, {int(traps.parents['n_names'].sum()) if len(traps.parents) else 0} names together; they are one drug in everything below.")  # fmt: skip
+say(f"The plate tells {np.nan_to_num(layout.told):.0%} of the entropy of the dose. On every plate: {', '.join(layout.plate_controls[:3]) or 'no treatment'}{f' and {len(layout.plate_controls) - 3} more' if len(layout.plate_controls) > 3 else ''}. Names that agree only when trimmed or case-folded: {len(traps.spellings)}. Treatments without a readable structure: {len(traps.structures)}. Parents with several names: {len(traps.parents)}, {int(traps.parents['n_names'].sum()) if len(traps.parents) else 0} names together; they are one drug in everything below.")  # fmt: skip
 if len(traps.parents):
     show_table(traps.parents, "Names that share a parent structure.", file="expression_parents")
 
@@ -179,9 +181,10 @@ base = scored[scored["method"] == "cosine, plate-centred"].reset_index(drop=True
 gain = summarise(best[["hit@1", "hit@10", "own_reciprocal_rank"]].reset_index(drop=True) - base[["hit@1", "hit@10", "own_reciprocal_rank"]], best["compound"], seed=seed).set_index("metric")  # fmt: skip
 n_library = int(np.median([len(t.library.delta) for t in pairs.tasks]))
 first = replicates[replicates["metric"] == "hit@10"].set_index("ranking")
-fig = found.hit_curves(hit_table(replicates, {int(d[4:]): min(1.0, int(d[4:]) / n_library) for d in depths}), title=f"{first.loc['chosen', 'mean']:.0%} of the queries find their drug among the first ten", subtitle=f"{len(best):,} queries, about {n_library} candidates each; 95 % over drugs", y="own drug among the first K")  # fmt: skip
+fig = found.hit_curves(hit_table(replicates[replicates["ranking"].isin(["cosine", "cosine, plate-centred", "Spearman", "chosen"])], {int(d[4:]): min(1.0, int(d[4:]) / n_library) for d in depths}), title=f"{first.loc['chosen', 'mean']:.0%} of the queries find their drug among the first ten", subtitle=f"{len(best):,} queries, about {n_library} candidates each; 95 % over drugs", y="own drug among the first K")  # fmt: skip
 show(fig, f"How often a drug finds itself measured again ({pairs.told}), for several ways to compare and for the way chosen by other drugs.", wide=True)  # fmt: skip
 one = replicates[replicates["metric"] == "hit@1"].set_index("ranking")
+show_table(replicates[replicates["metric"].isin(["hit@1", "hit@10", "own_reciprocal_rank"])][["ranking", "metric", "mean", "low", "high", "median_rank", "n", "n_groups"]].round(4), "Every way to compare, with 95 % intervals over drugs; n queries of n_groups drugs.", rows=21, file="expression_replicates")  # fmt: skip
 say(f"By plain cosine hit@1 is {one.loc['cosine', 'mean']:.3f} and hit@10 {first.loc['cosine', 'mean']:.3f} (median rank {first.loc['cosine', 'median_rank']:.0f} of {n_library}); chosen by other drugs {one.loc['chosen', 'mean']:.3f} ({one.loc['chosen', 'low']:.3f} to {one.loc['chosen', 'high']:.3f}) and {first.loc['chosen', 'mean']:.3f} ({first.loc['chosen', 'low']:.3f} to {first.loc['chosen', 'high']:.3f}). Beyond plate-centred cosine, in pairs: hit@1 {gain.loc['hit@1', 'mean']:+.3f} ({gain.loc['hit@1', 'low']:+.3f} to {gain.loc['hit@1', 'high']:+.3f}), hit@10 {gain.loc['hit@10', 'mean']:+.3f} ({gain.loc['hit@10', 'low']:+.3f} to {gain.loc['hit@10', 'high']:+.3f}). Chosen most: {choice.loc[choice['place'] == 1, 'method'].mode().iloc[0]}.")  # fmt: skip
 save_table(replicates.drop(columns="n_missing"), run, "expression_replicates", {"metric": "hit@K, reciprocal rank or rank of the own drug", "n": "queries", "n_groups": "drugs", "mean": "mean over queries", "low": "95 % interval over drugs", "high": "95 % interval over drugs", "ranking": "way to compare; chosen: by other drugs' queries", "median_rank": "median rank of the own drug"})  # fmt: skip
 
@@ -191,8 +194,8 @@ save_table(replicates.drop(columns="n_missing"), run, "expression_replicates", {
 # *Pair*: drug and line are both known, not together. *Line*: the line was never treated. *Drug*, *scaffold*, *mechanism*: no drug of that parent, ring system or mechanism was. *Drug + line*: neither. All doses, plates and names of a drug go together. What test drugs still share with training drugs is counted, because a split only holds out what its rule names.
 
 # %%
-bits = morgan_fingerprints(drugs["compound_key"], drugs["SMILES"]).bits
-bits = bits[~bits.index.duplicated()]
+parents = chosen.obs.drop_duplicates("compound_key")
+bits = morgan_fingerprints(parents["compound_key"], parents["SMILES"]).bits
 settings = ForwardSettings(training=replace(ForwardSettings().training, n_steps=n_steps, warmup_steps=min(20, n_steps // 4)))  # fmt: skip
 askable = askable_rules(chosen.obs, [*splits, *splits_once], seed)
 asked = {(rule, draw): (chosen, bits, rule, seed + draw, replace(settings, training=replace(settings.training, seed=seed + draw))) for rule in askable if not askable[rule] for draw in range(n_seeds if rule in splits else 1)}  # fmt: skip
@@ -208,7 +211,7 @@ if refused := {rule: why for rule, why in askable.items() if why}:
 # ## What would a drug do
 #
 # Models are scored by the share of the squared change that they explain on conditions they have not seen: 0 for a prediction of no change, and below 0 for one that is worse. A model cannot gain here by getting a direction right at the wrong size.
-# *Joined baselines* weighs the simple predictions by how they do out of fold. The *forward model* adds what a transformer learns to correct in them, in the share that helped on a held-back part of the training conditions; *net without a brake* adds all of it. Told more than they could know: the mechanism mean, and the cell count. The ceiling is what comes again in replicates on another plate.
+# *Joined baselines* weighs the simple predictions by how they do out of fold. The *forward model* adds what a transformer learns to correct in them, in the share that helped on a held-back part of the training conditions; *net without a brake* adds all of it. Told more than they could know: the mechanism mean, and the cell count. The ceiling is the share that comes again on another plate; noise that all lines of a well share does not, and can still be learned from its other lines.
 
 # %%
 ceiling, n_ceiling = replicate_ceiling(chosen)
@@ -216,7 +219,7 @@ ladder = pd.concat([explained(group, chosen.delta, chosen.obs, seed=seed).assign
 ladder = ladder.assign(ceiling=ceiling)
 main = ladder[ladder["model"] == FORWARD].set_index("split")
 low = max(-0.1, float(ladder["value"].min()) * 1.2)
-fig = drawn.model_ladder(ladder.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=low), low=lambda t: t["low"].clip(lower=low), high=lambda t: t["high"].clip(lower=low)), Axis("share of squared change explained", (low, max(0.02, float(ladder["high"].max()) * 1.1))), title="; ".join(f"{rule}: {row['value']:.3f}, {row['ahead']:+.3f} against the best baseline" for rule, row in list(main.iterrows())[:3]), subtitle=f"95 % over drugs (lines, where lines are held out); {n_ceiling:,} replicate pairs give the ceiling; cut at {low:.2f}")  # fmt: skip
+fig = drawn.model_ladder(ladder.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=low), low=lambda t: t["low"].clip(lower=low), high=lambda t: t["high"].clip(lower=low)), Axis("share of squared change explained", (low, max(0.02, float(ladder["high"].max()) * 1.1))), title="; ".join(f"{rule}: {row['value']:.3f}, {row['ahead']:+.3f} against the best baseline" for rule, row in list(main.iterrows())[:3]), subtitle=f"95 % over drugs (lines, where lines are held out); ceiling from {n_ceiling:,} repeated conditions; cut at {low:.2f}")  # fmt: skip
 show(fig, "Share of the squared expression change that each prediction explains on held-out conditions, for every way to hold out. Open circles are baselines; crosses are told the mechanism or the cell count.", wide=True)  # fmt: skip
 show_table(ladder.drop(columns=["label", "ceiling"])[["split", "model", "kind", "value", "low", "high", "sd", "ahead", "ahead_low", "ahead_high", "share", "n_draws"]].round(4), "The same in numbers. ahead: beyond the best baseline that is not told, paired; sd: over draws of the split; share: of the net's correction that the forward model takes.", rows=13, file="expression_models")  # fmt: skip
 say("\n".join(f"- **{rule}**: forward model {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), {row['ahead']:+.4f} ({row['ahead_low']:+.4f} to {row['ahead_high']:+.4f}) against the best baseline, with {row['share']:.0%} of the net's correction: " + ("better than every baseline." if row["ahead_low"] > 0 else "no better than the best baseline." if row["ahead_high"] >= 0 else "worse than the best baseline.") for rule, row in main.iterrows()))  # fmt: skip
@@ -225,7 +228,7 @@ save_table(ladder, run, "expression_models", {"model": "prediction", "kind": "ba
 # %%
 rule = next(iter(by_rule))
 effects = effect_table(by_rule[rule][0], chosen, top=n_top)
-show_table(effects.round(4), f"Every score of predicted changes at the highest dose, split *{rule}*, first draw: over all genes, over the {n_top} that changed most in standard errors (top), and less the mean change of the line (centred). discrimination: 0.5 is a constant. Blank: undefined, as the correlation of a constant.", rows=13, file="expression_effects")  # fmt: skip
+show_table(effects.round(4), f"Every score of predicted changes at the highest doses, split *{rule}*, first draw: over all genes, over the {n_top} that changed most in standard errors (top), and less the mean change of the line (centred). discrimination: 0.5 is a constant. Blank: undefined, as the correlation of a constant.", rows=13, file="expression_effects")  # fmt: skip
 name, genes = clearest_condition(by_rule[rule][0], chosen)
 fig = drawn.predicted_against_observed(genes, title=f"{name}: correlation {genes['observed'].corr(genes['predicted']):.2f}", subtitle="the held-out condition that stands out of its noise most; not a typical one", scale="expression change")  # fmt: skip
 show(fig, f"Predicted against observed change of each gene for {name}, a condition held out by the split *{rule}*; bars are standard errors.", wide=True)  # fmt: skip
@@ -243,15 +246,16 @@ leaks = leak_table(chosen, by_rule[rule][0], trained, seed=seed)
 blind = float(effects.set_index("model").loc["global_mean", "pearson"])
 told_right = leaks.pivot_table(index="model", columns="question", values="value")
 kept_of = {m: kept_share(r["right drug"], r["drug shuffled"], blind) for m, r in told_right.iterrows()}  # fmt: skip
-fig = drawn.leak_tests(leaks.assign(chance=blind, detail=leaks["model"].map(lambda m: f"{kept_of[m]:.0%} kept")), Axis("mean correlation with the observed change", (min(-0.05, float(leaks["low"].min())), 1.0)), title=f"Told the wrong drug, the leaky model keeps {kept_of['leaky']:.0%} of its skill, the forward model {kept_of['forward model']:.0%}", subtitle=f"split {rule}, highest dose; 95 % over drugs; dotted: a prediction that knows no drug")  # fmt: skip
+told_kept = {m: "no skill to lose" if np.isnan(v) else f"{v:.0%}" for m, v in kept_of.items()}
+fig = drawn.leak_tests(leaks.assign(chance=blind, detail=leaks["model"].map(lambda m: f"kept: {told_kept[m]}")), Axis("mean correlation with the observed change", (min(-0.05, float(leaks["low"].min())), 1.0)), title=f"Skill that survives the wrong drug: leaky model {told_kept['leaky']}, forward model {told_kept['forward model']}", subtitle=f"split {rule}, highest doses; 95 % over drugs; dotted: a prediction that knows no drug")  # fmt: skip
 show(fig, "Mean correlation over genes of predicted and observed change, with the right drug, with drugs exchanged and with lines exchanged.", wide=True)  # fmt: skip
 filled = imputed(chosen, by_rule[rule][0], trained["masked"], seed=seed)
-say(f"Above a prediction that knows no drug ({blind:.2f}), the forward model keeps {kept_of['forward model']:.0%} of its skill when drugs are exchanged (bound 25 %), the leaky one {kept_of['leaky']:.0%} (at least 60 % makes a leak plain): {told_right.loc['leaky', 'right drug']:.2f} with the right drug, {told_right.loc['leaky', 'drug shuffled']:.2f} with a wrong one. Copying what the leaky model is shown scores {told_right.loc['leaky', 'input copied']:.2f} with no model at all. The masked formulation reaches {filled['some shown']:.2f} on withheld genes when others are shown, {filled['none shown']:.2f} when none is: the first is imputation, not prediction.")  # fmt: skip
+say(f"Above a prediction that knows no drug ({blind:.2f}), this much skill survives when drugs are exchanged: forward model {told_kept['forward model']} (bound 25 %), leaky model {told_kept['leaky']} (60 % and more make a leak plain): {told_right.loc['leaky', 'right drug']:.2f} with the right drug, {told_right.loc['leaky', 'drug shuffled']:.2f} with a wrong one. Copying what the leaky model is shown scores {told_right.loc['leaky', 'input copied']:.2f} with no model at all. The masked formulation reaches {filled['some shown']:.2f} on withheld genes when others are shown, {filled['none shown']:.2f} when none is: the first would be imputation, only the second is prediction.")  # fmt: skip
 
 # %% [markdown]
 # ## Which drug is it
 #
-# Every held-out condition at the highest dose ranks all drugs. *Observed*: against mean signatures of training drugs in the same line (over lines where there is none). *Neighbour-filled*: a drug never profiled takes the mean of its neighbours by structure. *Predicted*: what the forward model says of every drug. *f_p* places the signature among structures. Ties count by their expected value, names of one parent are one drug; a shared mechanism or target is a weaker match.
+# Every held-out condition at its drug's highest dose ranks all drugs. *Observed*: against mean signatures of training drugs in the same line (over lines where there is none). *Neighbour-filled*: a drug never profiled takes the mean of its neighbours by structure. *Predicted*: what the forward model says of every drug. *f_p* places the signature among structures. Ties count by their expected value, names of one parent are one drug; a shared mechanism or target is a weaker match.
 # *Structure* is told the structure of the drug that it looks for, and is no method: it shows what a score by similarity of structures would be worth.
 
 # %%
@@ -262,10 +266,10 @@ ranked, reading = {}, {}
 for r in filter(None, (known, new)):
     study = by_rule[r][0]
     may = study.split.train | study.split.validation
-    reading[r] = train_inverse(training_rows(chosen, bits, r, may), chosen.obs[may]["targets"].tolist(), reader, trust=reliability(chosen.subset(may)))  # fmt: skip
+    reading[r] = train_inverse(training_rows(chosen, bits, r, may), chosen.obs[may]["targets"].tolist(), reader, trust=reliability(chosen.subset(may))) if bits.to_numpy().any() else None  # fmt: skip
     ranked[r] = rank_by_all(chosen, study, bits, reading[r], seed=seed)
 tables = {r: ranking_table(x, seed=seed)[0] for r, x in ranked.items()}
-unseen = {} if new is None else {f"{new}, only drugs never profiled": ranking_table(ranked[new], ["predicted", "neighbour-filled", "f_p", "random"], pool=~ranked[new].candidates["profiled"].to_numpy(), seed=seed)[0]}  # fmt: skip
+unseen = {} if new is None else {f"{new}, only drugs never profiled": ranking_table(ranked[new], [x for x in ("predicted", "neighbour-filled", "f_p", "random") if x in ranked[new].scores], pool=~ranked[new].candidates["profiled"].to_numpy(), seed=seed)[0]}  # fmt: skip
 
 # %%
 shown = ["observed", "predicted", "neighbour-filled", "f_p", "random"]
@@ -289,8 +293,8 @@ place = int(np.argmax(reliability(ranked[r].queries)))
 row = ranked[r].queries.obs.iloc[place]
 order = np.argsort(-np.nan_to_num(ranked[r].scores[way][place], nan=-np.inf), kind="stable")[:15]
 listed = ranked[r].candidates.iloc[order].assign(score=ranked[r].scores[way][place][order])
-own = np.where(listed["compound_key"] == row["compound_key"], 3, np.where((listed["moa"] == row["moa"]) & (listed["moa"] != ""), 1, 0))  # fmt: skip
-fig = found.ranked_candidates(listed.assign(grade=own, detail=listed["moa"].replace("", "mechanism not known")), title=f"Who made this change? {row['compound']} did", subtitle=f"{row['dose']:g} µM in {row['cell_line']}, held out; library: {way}; not a typical query: it stands out most")  # fmt: skip
+grades = grade_relevance(ranked[r].queries.obs.iloc[[place]], ranked[r].candidates)[0, order]
+fig = found.ranked_candidates(listed.assign(grade=grades, detail=listed["moa"].replace("", "mechanism not known")), title=f"Who made this change? {row['compound']} did", subtitle=f"{row['dose']:g} µM in {row['cell_line']}, held out; library: {way}; not a typical query: it stands out most")  # fmt: skip
 show(fig, "The first fifteen candidates for one held-out signature, coloured by what they share with its drug.")  # fmt: skip
 show_table(per_line.round(3), f"hit@10 by line ({way}, split {r}).", file="expression_hits_by_line")
 show_table(per_drug.round(3), f"hit@10 by drug ({way}, split {r}).", file="expression_hits_by_drug")
@@ -301,7 +305,7 @@ show_table(per_drug.round(3), f"hit@10 by drug ({way}, split {r}).", file="expre
 # *f_p* also names target genes. Against it: targets of the drugs of like structure, which needs no signature at all, and the targets that most drugs have.
 
 # %%
-named = {r: target_rankings(reading[r], x, by_rule[r][0], bits, chosen) for r, x in ranked.items() if x.queries.obs["targets"].ne("").any()}  # fmt: skip
+named = {r: target_rankings(reading[r], x, by_rule[r][0], bits, chosen) for r, x in ranked.items() if reading[r] is not None and x.queries.obs["targets"].ne("").any()}  # fmt: skip
 aims = pd.concat([summarise(part[["recall@5", "ap@5", "ndcg@5"]], part["compound_key"], seed=seed).assign(split=r, way=w) for r, t in named.items() for w, part in t.groupby("way", sort=False)]) if named else pd.DataFrame()  # fmt: skip
 if len(aims):
     show_table(aims[["split", "way", "metric", "mean", "low", "high", "n", "n_groups"]].round(4), "Target genes among the first five, with 95 % intervals over drugs.", rows=20, file="expression_targets")  # fmt: skip
@@ -325,7 +329,7 @@ basal = chosen.basal
 odd = str(((basal - basal.mean()) ** 2).mean(axis=1).idxmax())
 state = basal.loc[odd] - basal.drop(index=odd).mean() if len(basal) > 1 else genes.set_index("gene")["observed"]  # fmt: skip
 undo = rank_drugs(model, state, basal=odd, reverse=True)
-show_table(undo.head(50).round(4), f"Drugs whose predicted change in {odd} opposes {'what sets this line apart from the others' if len(basal) > 1 else name} most, of {len(undo)}.", file="expression_reversal")  # fmt: skip
+show_table(undo.drop(columns=["compound_key", "SMILES"]).head(50).round(4), f"Drugs whose predicted change in {odd} opposes {'what sets this line apart from the others' if len(basal) > 1 else name} most, of {len(undo)}.", file="expression_reversal")  # fmt: skip
 say(f"First: {', '.join(undo['compound'].head(3))}. A line is no disease, and opposing its state is no cure: the ranking shows how such a question is asked.")  # fmt: skip
 
 # %% [markdown]
@@ -343,7 +347,7 @@ if true_file.is_file():
     show(fig, "Share of the true squared change that each prediction explains, on the same held-out conditions.", wide=True)  # fmt: skip
     facts = true[true["model"] == FORWARD].set_index("split")
     error = (chosen.delta - change) / chosen.error
-    say("; ".join(f"{rule} {row['value']:.2f} ({row['ahead']:+.2f} against the best baseline, {row['ahead_low']:+.2f} to {row['ahead_high']:+.2f})" for rule, row in facts.iterrows()) + f". The signatures themselves, measured, explain {1 - ((chosen.delta - change) ** 2).sum() / (change**2).sum():.1f} of the true squared change: below 0, a prediction is nearer to the truth than one measurement is. Their errors are as large as they say: (measured - true) / error has a standard deviation of {np.nanstd(error):.2f}.")  # fmt: skip
+    say("; ".join(f"{rule} {row['value']:.2f} ({row['ahead']:+.2f} against the best baseline, {row['ahead_low']:+.2f} to {row['ahead_high']:+.2f})" for rule, row in facts.iterrows()) + f". The noise of one measured signature is {((chosen.delta - change) ** 2).sum() / (change**2).sum():.1f} times as large as the squared change itself, so a prediction may well be nearer to the truth than one measurement. Stated errors hold: (measured - true) / error has a standard deviation of {np.nanstd(error):.2f}.")  # fmt: skip
     lines = pd.read_csv(reads(folder / "truth" / "expression_lines.tsv"), sep="\t", index_col="cell_line")  # fmt: skip
     acts = pd.read_csv(reads(folder / "truth" / "expression_drugs.tsv"), sep="\t").drop_duplicates("structure").set_index("treatment")  # fmt: skip
     sensitive = lines.loc[odd].filter(like="sensitivity_").astype(float).to_numpy()
@@ -356,11 +360,11 @@ else:
 # ## What we found
 
 # %%
-ahead = [rule for rule, row in main.iterrows() if row["ahead_low"] > 0]
-level = [rule for rule, row in main.iterrows() if row["ahead_low"] <= 0]
-top = hits[known] if known else hits[f"{new}, only drugs never profiled"]
-say(f"- Replicates: hit@10 {first.loc['chosen', 'mean']:.2f} of {n_library} by the way chosen on other drugs, {first.loc['cosine', 'mean']:.2f} by plain cosine.\n- Forward: better than every baseline on {', '.join(ahead) or 'no split'}" + (f"; no better on {', '.join(level)}" if level else "") + f".\n- Leak test: {kept_of['forward model']:.0%} of the forward model's skill and {kept_of['leaky']:.0%} of the leaky one's survive the wrong drug.\n" + ("" if known is None else f"- A drug that was profiled: hit@10 {hits[known]['observed']:.2f} by its observed signatures, {hits[known]['predicted']:.2f} by predicted ones: a predicted library {'earns' if hits[known]['predicted'] > hits[known]['observed'] else 'does not earn'} its place here.\n") + ("" if new is None else f"- A drug never profiled ({new}): among such drugs hit@10 {hits[f'{new}, only drugs never profiled']['predicted']:.2f} predicted, {hits[f'{new}, only drugs never profiled']['neighbour-filled']:.2f} by neighbours; among all drugs {hits[new]['predicted']:.2f} and {hits[new]['neighbour-filled']:.2f}. Twice the neighbours was hoped for, and is {'reached' if hits[f'{new}, only drugs never profiled']['predicted'] >= 2 * hits[f'{new}, only drugs never profiled']['neighbour-filled'] else 'not reached'}."))  # fmt: skip
-answer(f"Measured again, a drug is among the first ten of {n_library} in {first.loc['chosen', 'mean']:.0%} of the cases (plain cosine {first.loc['cosine', 'mean']:.0%}, chance {10 / max(n_library, 10):.0%}). What a drug would do is predicted better than by every baseline where the {' and the '.join(ahead) or '(nothing)'} is new" + (f", and no better where the {' and the '.join(level)} is" if level else "") + f". Told the wrong drug, the model loses {1 - min(1, kept_of['forward model']):.0%} of its skill; a leaky one loses {1 - min(1, kept_of['leaky']):.0%}.")  # fmt: skip
+words = {"pair": "pairs", "line": "lines", "scaffold": "scaffolds", "drug": "drugs", "mechanism": "mechanisms", "drug + line": "drugs in new lines"}  # fmt: skip
+ahead = [words[rule] for rule, row in main.iterrows() if row["ahead_low"] > 0]
+level = [words[rule] for rule, row in main.iterrows() if row["ahead_low"] <= 0]
+say(f"- Replicates: hit@10 {first.loc['chosen', 'mean']:.2f} of {n_library} by the way chosen on other drugs, {first.loc['cosine', 'mean']:.2f} by plain cosine.\n- Forward: better than every baseline for new {', '.join(ahead) or '(nothing)'}" + (f"; no better than the best one for new {', '.join(level)}" if level else "") + f".\n- Skill that survives the wrong drug: forward model {told_kept['forward model']}, leaky model {told_kept['leaky']}.\n" + ("" if known is None else f"- A drug that was profiled: hit@10 {hits[known]['observed']:.2f} by its observed signatures, {hits[known]['predicted']:.2f} by predicted ones: a predicted library {'earns' if hits[known]['predicted'] > hits[known]['observed'] else 'does not earn'} its place here.\n") + ("" if new is None else f"- A drug never profiled ({new}): among such drugs hit@10 {hits[f'{new}, only drugs never profiled']['predicted']:.2f} predicted, {hits[f'{new}, only drugs never profiled']['neighbour-filled']:.2f} by neighbours; among all drugs {hits[new]['predicted']:.2f} and {hits[new]['neighbour-filled']:.2f}. Twice the neighbours was hoped for, and is {'reached' if hits[f'{new}, only drugs never profiled']['predicted'] >= 2 * hits[f'{new}, only drugs never profiled']['neighbour-filled'] else 'not reached'}."))  # fmt: skip
+answer(f"Measured again, a drug is among the first ten of {n_library} in {first.loc['chosen', 'mean']:.0%} of the cases (plain cosine {first.loc['cosine', 'mean']:.0%}, chance {10 / max(n_library, 10):.0%}). What a drug would do is predicted better than by every simple mean for {f'{len(ahead)} of {len(main)} kinds of novelty (new ' + ', '.join(ahead) + ')' if ahead else 'no kind of novelty'}" + (f", and no better than by the best of them for new {', '.join(level)}" if level else "") + f". Of its skill, this much survives being told the wrong drug: {told_kept['forward model']}; of a model that is shown what it predicts, {told_kept['leaky']}.")  # fmt: skip
 gate(bool(first.loc["chosen", "low"] > 10 / max(n_library, 11)), f"Replicates must find each other beyond chance, with their interval: hit@10 {first.loc['chosen', 'mean']:.2f} ({first.loc['chosen', 'low']:.2f} to {first.loc['chosen', 'high']:.2f}), chance {10 / max(n_library, 11):.2f}.")  # fmt: skip
 headline(**{f"replicates_{m.replace('@', '')}": round(float(v["mean"]), 4) for m, v in (("hit@1", one.loc["chosen"]), ("hit@10", first.loc["chosen"]))}, **{f"explained_{r.replace(' + ', '_')}": round(float(row["value"]), 4) for r, row in main.iterrows()}, **{f"ahead_{r.replace(' + ', '_')}": round(float(row["ahead"]), 4) for r, row in main.iterrows()}, **{f"kept_{m.replace(' ', '_')}": round(float(v), 4) for m, v in kept_of.items() if np.isfinite(v)})  # fmt: skip
 

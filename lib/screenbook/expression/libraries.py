@@ -1,7 +1,7 @@
 """Which drug does a change come from: libraries of changes that a query is compared with.
 
 A query is one measured change; candidates are all drugs, each with one change in the query's
-line at the query's dose, from one of these libraries:
+line at the highest dose that the drug was given at, from one of these libraries:
 
 ``observed``
     mean of what was measured in training: in that line where it was, over lines where not. A
@@ -23,7 +23,7 @@ import pandas as pd
 from screenbook.expression.connectivity import score_connectivity
 from screenbook.expression.predictor import Predictor
 from screenbook.expression.priors import drug_prior
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.signatures import Signatures, at_top_dose
 from screenbook.expression.split_study import SplitStudy
 from screenbook.expression.training_rows import TrainingRows, group_means
 
@@ -37,10 +37,10 @@ class Retrieval:
     Attributes
     ----------
     queries : Signatures
-        Test conditions at the highest dose.
+        Test conditions at each drug's highest dose.
     candidates : DataFrame, c rows
-        Drugs: ``compound_key``, ``compound``, ``moa``, ``targets``, ``SMILES``, ``profiled``
-        (whether it is in the training part).
+        Drugs: ``compound_key``, ``compound``, ``moa``, ``targets``, ``SMILES``, ``dose`` (the
+        highest, uM) and ``profiled`` (whether it is in the training part).
     scores : dict of str to ndarray, shape (q, c)
         Cosine to each library; NaN where a candidate has no change.
     """
@@ -57,10 +57,10 @@ def retrieve(
     score: str = "cosine",
     libraries: Sequence[str] = LIBRARIES,
 ) -> Retrieval:
-    """Rank all drugs for every held-out condition at the highest dose, by each library.
+    """Rank all drugs for every held-out condition at its drug's highest dose, by each library.
 
-    Changes are compared after the mean change of the line at that dose over training drugs is
-    taken off query and library: what all drugs do names none of them.
+    Changes are compared after the mean change of training drugs in the line, at their highest
+    doses, is taken off query and library: what all drugs do names none of them.
 
     Parameters
     ----------
@@ -72,17 +72,16 @@ def retrieve(
         Any of :data:`LIBRARIES`.
     """
     test = signatures.subset(study.split.test)
-    dose = float(test.obs["dose"].max())
-    queries = test.subset((test.obs["dose"] == dose).to_numpy())
+    queries = test.subset(at_top_dose(test.obs))
     train = study.predictor.train
     drugs = candidates(signatures.obs, train.obs)
     lines = sorted(queries.obs["cell_line"].unique())
-    changes = line_libraries(study.predictor, drugs, lines, dose, libraries)
+    changes = line_libraries(study.predictor, drugs, lines, libraries)
     scores = {name: np.full((len(queries), len(drugs)), np.nan) for name in changes}
     asked_in = queries.obs["cell_line"].to_numpy()
     for place, line in enumerate(lines):
         rows = np.flatnonzero(asked_in == line)
-        shared = line_mean(train, line, dose)
+        shared = line_mean(train, line)
         for name, library in changes.items():
             here = library[place] - shared
             there = np.isfinite(here).all(axis=1)
@@ -96,6 +95,7 @@ def candidates(obs: pd.DataFrame, profiled: pd.DataFrame) -> pd.DataFrame:
     """List the drugs of some conditions, one row for each parent."""
     columns = ["compound_key", "compound", "moa", "targets", "SMILES"]
     drugs = obs[columns].drop_duplicates("compound_key").sort_values("compound")
+    drugs = drugs.assign(dose=drugs["compound_key"].map(obs.groupby("compound_key")["dose"].max()))
     return drugs.assign(profiled=drugs["compound_key"].isin(profiled["compound_key"])).reset_index(
         drop=True
     )
@@ -105,10 +105,9 @@ def line_libraries(
     predictor: Predictor,
     drugs: pd.DataFrame,
     lines: Sequence[str],
-    dose: float,
     libraries: Sequence[str] = LIBRARIES,
 ) -> dict[str, np.ndarray]:
-    """Give each drug's change in some lines at a dose.
+    """Give each drug's change in some lines at its highest dose.
 
     Returns
     -------
@@ -116,7 +115,7 @@ def line_libraries(
         By library; NaN where a drug has no change.
     """
     train = predictor.train
-    asked = pd.concat([_conditions(drugs, line, dose) for line in lines], ignore_index=True)
+    asked = pd.concat([asked_conditions(drugs, line) for line in lines], ignore_index=True)
     found = {"observed": _observed(train, asked)}
     if "neighbour-filled" in libraries:
         filled = found["observed"].copy()
@@ -128,15 +127,15 @@ def line_libraries(
     return {n: found[n].reshape(len(lines), len(drugs), -1) for n in libraries}
 
 
-def _conditions(drugs: pd.DataFrame, line: str, dose: float) -> pd.DataFrame:
-    asked = drugs[["compound_key"]].reset_index(drop=True)
-    return asked.assign(cell_line=line, dose=dose, moa="", n_cells=np.nan)
+def asked_conditions(drugs: pd.DataFrame, line: str) -> pd.DataFrame:
+    """Conditions to be predicted: each drug in one line at its dose."""
+    asked = drugs[["compound_key", "dose"]].reset_index(drop=True)
+    return asked.assign(cell_line=line, moa="", n_cells=np.nan)
 
 
-def line_mean(train: TrainingRows, line: str, dose: float) -> np.ndarray:
-    """Mean change over training drugs at a dose: in the line, over lines where it has none."""
-    level = train.levels(pd.Series([dose]))[0]
-    here = train.levels(train.obs["dose"]) == level
+def line_mean(train: TrainingRows, line: str) -> np.ndarray:
+    """Mean change of training drugs at their highest doses: in the line, or over all lines."""
+    here = at_top_dose(train.obs)
     own = here & (train.obs["cell_line"] == line).to_numpy()
     rows = own if own.any() else here
     weight = train.weight[rows][:, None]

@@ -28,7 +28,7 @@ from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.forward import ForwardModel, ForwardSettings, Scales
 from screenbook.expression.forward_net import ForwardNet, NetShape
 from screenbook.expression.fusion import Fusion
-from screenbook.expression.libraries import candidates, line_mean
+from screenbook.expression.libraries import asked_conditions, candidates, line_mean
 from screenbook.expression.predictor import Predictor
 from screenbook.expression.split_study import SplitStudy
 from screenbook.expression.training_rows import TrainingRows
@@ -52,7 +52,8 @@ class ExpressionModel:
         the structure (``scaffold``, ``drug``). All know the same conditions.
     genes : ndarray of str, shape (n_genes,)
     drugs : DataFrame
-        ``compound_key``, ``compound``, ``SMILES``, ``moa``, ``targets``: one row for each drug.
+        ``compound_key``, ``compound``, ``SMILES``, ``moa``, ``targets``, ``dose`` (the highest that
+        it was given at, uM): one row for each drug.
     """
 
     predictors: dict[str, Predictor]
@@ -131,7 +132,8 @@ def predict(model: ExpressionModel, smiles: str, dose: float, basal: str | pd.Se
         added = morgan_fingerprints([key], [found[0]]).bits
         train = replace(train, fingerprints=pd.concat([train.fingerprints, added]))
     new = ("scaffold", "drug") if not seen else KNOWN_DRUG[line in model.train.basal.index]
-    change = _with(model.predictor(new), train).predict(_asked([key], line, dose))[0]
+    asked = asked_conditions(pd.DataFrame({"compound_key": [key], "dose": [dose]}), line)
+    change = _with(model.predictor(new), train).predict(asked)[0]
     return pd.Series(change, index=pd.Index(model.genes, name="gene"), name="change")
 
 
@@ -146,7 +148,8 @@ def rank_drugs(
 ) -> pd.DataFrame:
     """Rank the drugs that a model knows by how well what they do matches a signature.
 
-    Both are compared after the mean change of all drugs at that dose is taken off.
+    Both are compared after the mean change of all drugs at their highest doses is taken off; of
+    a signature that is to be reversed it is not, since that is a state and no drug made it.
 
     Parameters
     ----------
@@ -156,7 +159,7 @@ def rank_drugs(
     basal : str or Series
         As for :func:`predict`.
     dose : float, optional
-        uM; by default the highest that the model was trained on.
+        uM; by default the highest that each drug was given at.
     reverse : bool
         Look for drugs that undo the signature, as of a disease.
     score : str
@@ -174,12 +177,12 @@ def rank_drugs(
         If a gene comes twice, a value is not finite, or too few genes are shared.
     """
     line, train = _with_line(model, basal)
-    at = float(train.doses.max()) if dose is None else dose
     values, known = _matched(model, signature)
-    asked = _asked(model.drugs["compound_key"].tolist(), line, at)
+    drugs = model.drugs if dose is None else model.drugs.assign(dose=dose)
+    asked = asked_conditions(drugs, line)
     predictor = model.predictor(KNOWN_DRUG[line in model.train.basal.index])
     library = _with(predictor, train).predict(asked)
-    shared = line_mean(train, line, at)
+    shared = line_mean(train, line)
     wanted = (-values if reverse else values) - (0 if reverse else shared[known])
     scores = score_connectivity(wanted[None], (library - shared)[:, known], score)[0]
     ranked = model.drugs.assign(score=scores).sort_values(
@@ -301,12 +304,6 @@ def _with_line(model: ExpressionModel, basal: str | pd.Series) -> tuple[str, Tra
     name = "the line asked for"
     added = pd.DataFrame([row.to_numpy()], index=[name], columns=train.basal.columns)
     return name, replace(train, basal=pd.concat([train.basal, added]))
-
-
-def _asked(keys: list[str], line: str, dose: float) -> pd.DataFrame:
-    return pd.DataFrame(
-        {"compound_key": keys, "cell_line": line, "dose": dose, "moa": "", "n_cells": np.nan}
-    )
 
 
 def _matched(model: ExpressionModel, signature: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -18,7 +18,7 @@ from screenbook.expression.inverse import InverseModel
 from screenbook.expression.libraries import Retrieval, line_mean, retrieve
 from screenbook.expression.retrieval_baselines import retrieval_baselines
 from screenbook.expression.retrieval_metrics import grade_relevance, score_rankings, summarise
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.signatures import Signatures, at_top_dose
 from screenbook.expression.split_study import SplitStudy
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import (
@@ -83,7 +83,7 @@ def rank_by_all(
         basal = signatures.basal.loc[queries.obs["cell_line"]].to_numpy()
         scores["f_p"] = inverse.rank(queries.delta, basal, candidate_bits)
     train = study.predictor.train
-    top = (train.obs["dose"] == train.obs["dose"].max()).to_numpy()
+    top = at_top_dose(train.obs)
     scores |= retrieval_baselines(
         queries.delta,
         _mean_changes(train.delta[top], train.obs[top], keys),
@@ -111,11 +111,10 @@ def over_lines(found: Retrieval, study: SplitStudy, *, seed: int = 0) -> dict[st
     Subramanian et al. 2017, doi:10.1016/j.cell.2017.10.049.
     """
     train = study.predictor.train
-    top = (train.obs["dose"] == train.obs["dose"].max()).to_numpy()
+    top = at_top_dose(train.obs)
     obs, delta = train.obs[top], train.delta[top].astype(np.float64)
     line = obs["cell_line"].to_numpy()
-    dose = float(train.obs["dose"].max())
-    shared = {name: line_mean(train, name, dose) for name in pd.unique(line)}
+    shared = {name: line_mean(train, name) for name in pd.unique(line)}
     every = np.mean(list(shared.values()), axis=0)
     library = delta - np.array([shared[name] for name in line])
     own = found.queries.obs["cell_line"]

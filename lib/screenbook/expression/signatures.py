@@ -75,6 +75,17 @@ class Signatures:
         return np.asarray(weight / weight.mean())
 
 
+def at_top_dose(obs: pd.DataFrame) -> np.ndarray:
+    """Find the conditions at the highest dose that their drug was given at, in any line.
+
+    Returns
+    -------
+    ndarray of bool, shape (n,)
+    """
+    highest = obs.groupby("compound_key", observed=True)["dose"].transform("max")
+    return (obs["dose"] == highest).to_numpy()
+
+
 def signatures(
     profiles: ad.AnnData,
     *,

@@ -14,7 +14,7 @@ from screenbook.expression.effect_metrics import discrimination_scores, score_ef
 from screenbook.expression.forward import ForwardSettings, reliability
 from screenbook.expression.overlap import overlap_audit
 from screenbook.expression.predictor import Predictor, fit_predictor
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.signatures import Signatures, at_top_dose
 from screenbook.expression.splits import Split, parent_blocks, split_conditions, split_units
 from screenbook.expression.training_rows import TrainingRows, cell_weights
 
@@ -242,7 +242,7 @@ def replicate_ceiling(signatures: Signatures) -> tuple[float, int]:
 
 
 def effect_table(study: SplitStudy, signatures: Signatures, *, top: int = 50) -> pd.DataFrame:
-    """Average every score of predicted changes, at the highest dose, for each model.
+    """Average every score of predicted changes, at each drug's highest dose, for each model.
 
     Changes are centred on the mean change of the line at that dose over training drugs, where
     columns say so.
@@ -256,7 +256,7 @@ def effect_table(study: SplitStudy, signatures: Signatures, *, top: int = 50) ->
         have no correlation, as those of a constant prediction).
     """
     test = signatures.subset(study.split.test)
-    highest = (test.obs["dose"] == test.obs["dose"].max()).to_numpy()
+    highest = at_top_dose(test.obs)
     asked = test.subset(highest)
     line = study.predictions["line_mean"][highest]
     rows = []

@@ -11,7 +11,7 @@ from screenbook.expression.effect_metrics import score_effects
 from screenbook.expression.forward import ForwardModel, ForwardSettings, reliability, train_forward
 from screenbook.expression.leaks import input_copy, shuffle_drugs, shuffle_lines
 from screenbook.expression.retrieval_metrics import summarise
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.signatures import Signatures, at_top_dose
 from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
 
@@ -47,7 +47,7 @@ def leak_table(
     ----------
     signatures : Signatures
     study : SplitStudy
-        Gives the test conditions, of which those at the highest dose are asked.
+        Gives the test conditions, of which those at each drug's highest dose are asked.
     variants : dict of str to ForwardModel
         By name; a leaky one is shown the conditions that it is asked for.
     seed : int
@@ -61,7 +61,7 @@ def leak_table(
         drugs).
     """
     test = signatures.subset(study.split.test)
-    asked = test.subset((test.obs["dose"] == test.obs["dose"].max()).to_numpy())
+    asked = test.subset(at_top_dose(test.obs))
     questions = {
         RIGHT: asked.obs,
         OTHER_DRUG: shuffle_drugs(asked.obs, seed),
@@ -99,7 +99,7 @@ def imputed(
         ``"some shown"`` (imputation), ``"none shown"`` (forward prediction, on the same genes).
     """
     test = signatures.subset(study.split.test)
-    asked = test.subset((test.obs["dose"] == test.obs["dose"].max()).to_numpy())
+    asked = test.subset(at_top_dose(test.obs))
     rng = np.random.default_rng(seed)
     shown = np.where(rng.random(asked.delta.shape) < MASKED_SHOWN, asked.delta, np.nan)
     tokens = np.zeros(asked.delta.shape, dtype=bool)
