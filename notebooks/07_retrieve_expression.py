@@ -53,15 +53,15 @@ from screenbook.expression.imbalance import (
     pair_matrix,
     plate_doses,
 )
-from screenbook.expression.inverse import InverseSettings, train_inverse
+from screenbook.expression.inverse import InverseSettings
 from screenbook.expression.leaks import kept_share
 from screenbook.expression.model import rank_drugs, save_model, ship
 from screenbook.expression.name_traps import find_name_traps
 from screenbook.expression.rankings import (
     by_part,
     hit_table,
-    rank_by_all,
     ranking_table,
+    study_rankings,
     target_rankings,
 )
 from screenbook.expression.replicates import (
@@ -120,9 +120,8 @@ counts = open_counts(run)
 whose = "this run" if counts is None else "the table that the run names under `counts:`"
 counts = condition_counts(profiles.obs) if counts is None else counts
 unit = "cells" if counts["n_cells"].max() > 1 else "wells"
-uneven = measure_imbalance(counts)
+uneven, matrix = measure_imbalance(counts), pair_matrix(counts)
 by_level = uneven.set_index("level")
-matrix = pair_matrix(counts)
 say(f"{profiles.n_obs:,} profiles of {profiles.n_vars:,} genes ({profiles.uns['scale']}): {profiles.obs['compound_key'].replace('', np.nan).nunique():,} drugs, {profiles.obs['cell_line'].nunique()} lines, {profiles.obs['plate'].nunique()} plates, {int(profiles.obs['role'].eq('control').sum()):,} controls. Counts of {whose}: {int(counts['n_cells'].sum()):,} {unit}, {int(by_level.loc['drug', 'n']):,} treatments with the vehicle, {int(by_level.loc['line', 'n'])} lines, {int(by_level.loc['pair', 'n']):,} pairs; the richest pair has {by_level.loc['pair', 'max_over_min']:,.0f} times the {unit} of the poorest. " + " ".join(notes_of(profiles)))  # fmt: skip
 curves = lorenz_curves(counts)
 of_pairs = curves[curves["level"] == "pair"]
@@ -172,18 +171,16 @@ controls_hold = told.loc[reference, "hit@10"]
 # %%
 pairs = replicate_tasks(chosen, profiles)
 plain = plain_scores(pairs.tasks, {"cosine": Method(), "cosine, plate-centred": Method(centre=True), "Spearman": Method(score="spearman"), "weighted connectivity": Method(score="wtcs"), "XSum": Method(score="xsum"), "Zhang": Method(score="zhang")})  # fmt: skip
-some = [m for m in candidate_methods(with_controls=pairs.tasks[0].controls is not None) if ways == "all" or (m.score == "cosine" and m.space.whiten == 0)]  # fmt: skip
+some = [m for m in candidate_methods(with_controls=pairs.tasks[0].controls is not None) if ways == "all" or (m.score in ("cosine", "spearman") and m.space.whiten == m.space.remove == 0)]  # fmt: skip
 best, choice = cross_fitted_scores(pairs.tasks, some, seed=seed)
 scored = pd.concat([plain, best], ignore_index=True)
-depths = [c for c in scored if c.startswith("hit@")]
+depths, asks = [c for c in scored if c.startswith("hit@")], ["hit@1", "hit@10", "own_reciprocal_rank"]  # fmt: skip
 replicates = pd.concat([summarise(part[[*depths, "own_reciprocal_rank", "own_rank"]], part["compound"], seed=seed).assign(ranking=way, median_rank=part["own_rank"].median()) for way, part in scored.groupby("method", sort=False)], ignore_index=True)  # fmt: skip
-base = scored[scored["method"] == "cosine, plate-centred"].reset_index(drop=True)
-gain = summarise(best[["hit@1", "hit@10", "own_reciprocal_rank"]].reset_index(drop=True) - base[["hit@1", "hit@10", "own_reciprocal_rank"]], best["compound"], seed=seed).set_index("metric")  # fmt: skip
+gain = summarise(best[asks].reset_index(drop=True) - scored.loc[scored["method"] == "cosine, plate-centred", asks].reset_index(drop=True), best["compound"], seed=seed).set_index("metric")  # fmt: skip
 n_library = int(np.median([len(t.library.delta) for t in pairs.tasks]))
-first = replicates[replicates["metric"] == "hit@10"].set_index("ranking")
+one, first = (replicates[replicates["metric"] == m].set_index("ranking") for m in ("hit@1", "hit@10"))  # fmt: skip
 fig = found.hit_curves(hit_table(replicates[replicates["ranking"].isin(["cosine", "cosine, plate-centred", "Spearman", "chosen"])], {int(d[4:]): min(1.0, int(d[4:]) / n_library) for d in depths}), title=f"{first.loc['chosen', 'mean']:.0%} of the queries find their drug among the first ten", subtitle=f"{len(best):,} queries, about {n_library} candidates each; 95 % over drugs", y="own drug among the first K")  # fmt: skip
 show(fig, f"How often a drug finds itself measured again ({pairs.told}), for several ways to compare and for the way chosen by other drugs.", wide=True)  # fmt: skip
-one = replicates[replicates["metric"] == "hit@1"].set_index("ranking")
 show_table(replicates[replicates["metric"].isin(["hit@1", "hit@10", "own_reciprocal_rank"])][["ranking", "metric", "mean", "low", "high", "median_rank", "n", "n_groups"]].round(4), "Every way to compare, with 95 % intervals over drugs; n queries of n_groups drugs.", rows=21, file="expression_replicates")  # fmt: skip
 say(f"By plain cosine hit@1 is {one.loc['cosine', 'mean']:.3f} and hit@10 {first.loc['cosine', 'mean']:.3f} (median rank {first.loc['cosine', 'median_rank']:.0f} of {n_library}); chosen by other drugs {one.loc['chosen', 'mean']:.3f} ({one.loc['chosen', 'low']:.3f} to {one.loc['chosen', 'high']:.3f}) and {first.loc['chosen', 'mean']:.3f} ({first.loc['chosen', 'low']:.3f} to {first.loc['chosen', 'high']:.3f}). Beyond plate-centred cosine, in pairs: hit@1 {gain.loc['hit@1', 'mean']:+.3f} ({gain.loc['hit@1', 'low']:+.3f} to {gain.loc['hit@1', 'high']:+.3f}), hit@10 {gain.loc['hit@10', 'mean']:+.3f} ({gain.loc['hit@10', 'low']:+.3f} to {gain.loc['hit@10', 'high']:+.3f}). Chosen most: {choice.loc[choice['place'] == 1, 'method'].mode().iloc[0]}.")  # fmt: skip
 save_table(replicates.drop(columns="n_missing"), run, "expression_replicates", {"metric": "hit@K, reciprocal rank or rank of the own drug", "n": "queries", "n_groups": "drugs", "mean": "mean over queries", "low": "95 % interval over drugs", "high": "95 % interval over drugs", "ranking": "way to compare; chosen: by other drugs' queries", "median_rank": "median rank of the own drug"})  # fmt: skip
@@ -256,18 +253,14 @@ say(f"Above a prediction that knows no drug ({blind:.2f}), this much skill survi
 # ## Which drug is it
 #
 # Every held-out condition at its drug's highest dose ranks all drugs. *Observed*: against mean signatures of training drugs in the same line (over lines where there is none). *Neighbour-filled*: a drug never profiled takes the mean of its neighbours by structure. *Predicted*: what the forward model says of every drug. *f_p* places the signature among structures. Ties count by their expected value, names of one parent are one drug; a shared mechanism or target is a weaker match.
-# *Structure* is told the structure of the drug that it looks for, and is no method: it shows what a score by similarity of structures would be worth.
+# *Structure* is told the structure of the drug that it looks for, and is no method: it shows what a score by similarity of structures would be worth. *f_p* also names target genes, against those of the drugs of like structure, which takes no signature, and those that most drugs have.
 
 # %%
 known = next((r for r in ("pair", "line") if r in by_rule), None)
 new = next((r for r in ("scaffold", "drug", "mechanism") if r in by_rule), None)
 reader = InverseSettings(training=replace(InverseSettings().training, n_steps=max(2, min(500, 5 * n_steps // 2)), warmup_steps=min(30, n_steps // 4)))  # fmt: skip
-ranked, reading = {}, {}
-for r in filter(None, (known, new)):
-    study = by_rule[r][0]
-    may = study.split.train | study.split.validation
-    reading[r] = train_inverse(training_rows(chosen, bits, r, may), chosen.obs[may]["targets"].tolist(), reader, trust=reliability(chosen.subset(may))) if bits.to_numpy().any() else None  # fmt: skip
-    ranked[r] = rank_by_all(chosen, study, bits, reading[r], seed=seed)
+found_by = run_each(study_rankings, {r: (chosen, by_rule[r][0], bits, reader, seed) for r in (known, new) if r}, jobs=jobs)  # fmt: skip
+ranked, reading = ({r: each[part] for r, each in found_by.items()} for part in (0, 1))
 tables = {r: ranking_table(x, seed=seed)[0] for r, x in ranked.items()}
 unseen = {} if new is None else {f"{new}, only drugs never profiled": ranking_table(ranked[new], [x for x in ("predicted", "neighbour-filled", "f_p", "random") if x in ranked[new].scores], pool=~ranked[new].candidates["profiled"].to_numpy(), seed=seed)[0]}  # fmt: skip
 
@@ -298,11 +291,6 @@ fig = found.ranked_candidates(listed.assign(grade=grades, detail=listed["moa"].r
 show(fig, "The first fifteen candidates for one held-out signature, coloured by what they share with its drug.")  # fmt: skip
 show_table(per_line.round(3), f"hit@10 by line ({way}, split {r}).", file="expression_hits_by_line")
 show_table(per_drug.round(3), f"hit@10 by drug ({way}, split {r}).", file="expression_hits_by_drug")
-
-# %% [markdown]
-# ## Which targets
-#
-# *f_p* also names target genes. Against it: targets of the drugs of like structure, which needs no signature at all, and the targets that most drugs have.
 
 # %%
 named = {r: target_rankings(reading[r], x, by_rule[r][0], bits, chosen) for r, x in ranked.items() if reading[r] is not None and x.queries.obs["targets"].ne("").any()}  # fmt: skip
@@ -340,8 +328,7 @@ say(f"First: {', '.join(undo['compound'].head(3))}. A line is no disease, and op
 # %%
 true_file = folder / "truth" / "expression_change.npy"
 if true_file.is_file():
-    change = np.load(reads(true_file), allow_pickle=False)
-    change = change[profiles.obs_names.get_indexer(chosen.obs.index)]
+    change = np.load(reads(true_file), allow_pickle=False)[profiles.obs_names.get_indexer(chosen.obs.index)]  # fmt: skip
     true = pd.concat([explained(group, change, chosen.obs, seed=seed).assign(split=rule.replace("_", " + ")) for rule, group in by_rule.items()], ignore_index=True)  # fmt: skip
     fig = drawn.model_ladder(true.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=-0.3), low=lambda t: t["low"].clip(lower=-0.3)), Axis("share of true squared change explained", (-0.32, 1.0)), title="Against the change without noise", subtitle="95 % over drugs (lines, where lines are held out); cut at -0.3")  # fmt: skip
     show(fig, "Share of the true squared change that each prediction explains, on the same held-out conditions.", wide=True)  # fmt: skip
@@ -350,8 +337,7 @@ if true_file.is_file():
     say("; ".join(f"{rule} {row['value']:.2f} ({row['ahead']:+.2f} against the best baseline, {row['ahead_low']:+.2f} to {row['ahead_high']:+.2f})" for rule, row in facts.iterrows()) + f". The noise of one measured signature is {((chosen.delta - change) ** 2).sum() / (change**2).sum():.1f} times as large as the squared change itself, so a prediction may well be nearer to the truth than one measurement. Stated errors hold: (measured - true) / error has a standard deviation of {np.nanstd(error):.2f}.")  # fmt: skip
     lines = pd.read_csv(reads(folder / "truth" / "expression_lines.tsv"), sep="\t", index_col="cell_line")  # fmt: skip
     acts = pd.read_csv(reads(folder / "truth" / "expression_drugs.tsv"), sep="\t").drop_duplicates("structure").set_index("treatment")  # fmt: skip
-    sensitive = lines.loc[odd].filter(like="sensitivity_").astype(float).to_numpy()
-    of_drug = pd.Series(sensitive[acts["mechanism"]], index=acts.index).reindex(undo["compound"])
+    of_drug = pd.Series(lines.loc[odd].filter(like="sensitivity_").astype(float).to_numpy()[acts["mechanism"]], index=acts.index).reindex(undo["compound"])  # fmt: skip
     say(f"Drugs that undo {odd}: the line's sensitivity to the mechanism of the first ten is {of_drug.head(10).mean():.2f}, to that of all drugs {of_drug.mean():.2f} (share of the largest effect); {acts['active'].reindex(undo['compound'].head(10)).mean():.0%} of the first ten are active at all, of all {acts['active'].mean():.0%}.")  # fmt: skip
 else:
     say("These profiles are real: the change without noise is not known.")

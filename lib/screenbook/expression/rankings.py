@@ -14,12 +14,13 @@ from screenbook.expression.connectivity import (
     score_connectivity,
     tau,
 )
-from screenbook.expression.inverse import InverseModel
+from screenbook.expression.forward import reliability
+from screenbook.expression.inverse import InverseModel, InverseSettings, train_inverse
 from screenbook.expression.libraries import Retrieval, line_mean, retrieve
 from screenbook.expression.retrieval_baselines import retrieval_baselines
 from screenbook.expression.retrieval_metrics import grade_relevance, score_rankings, summarise
 from screenbook.expression.signatures import Signatures, at_top_dose
-from screenbook.expression.split_study import SplitStudy
+from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import (
     frequent_targets,
@@ -93,6 +94,34 @@ def rank_by_all(
         seed=seed,
     )
     return replace(found, scores=scores)
+
+
+def study_rankings(
+    signatures: Signatures,
+    study: SplitStudy,
+    bits: pd.DataFrame,
+    settings: InverseSettings,
+    seed: int = 0,
+) -> tuple[Retrieval, InverseModel | None]:
+    """Train f_p on the training part of a split, and rank all drugs by everything.
+
+    Returns
+    -------
+    Retrieval
+        See :func:`rank_by_all`.
+    InverseModel or None
+        f_p; None where no structure is known.
+    """
+    inverse = None
+    if bits.to_numpy().any():
+        rows = study.split.train | study.split.validation
+        inverse = train_inverse(
+            training_rows(signatures, bits, study.split.rule, rows),
+            signatures.obs["targets"][rows].tolist(),
+            settings,
+            trust=reliability(signatures.subset(rows)),
+        )
+    return rank_by_all(signatures, study, bits, inverse, seed=seed), inverse
 
 
 def over_lines(found: Retrieval, study: SplitStudy, *, seed: int = 0) -> dict[str, np.ndarray]:
