@@ -182,6 +182,16 @@ def test_masked_training_hides_a_share_and_asks_for_what_is_hidden_alone():
     assert all((getattr(again, n) == v).all() for n, v in vars(batch).items())
 
 
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_masked_training_is_scored_on_what_is_hidden(share, monkeypatch):
+    monkeypatch.setattr(forward_module, "FEWEST_VISIBLE", share)
+    monkeypatch.setattr(forward_module, "MOST_VISIBLE", share)
+    all_genes = replace(in_mode("masked"), n_tokens=99, batch_size=len(TINY.delta))
+    # Nothing is left to be asked for where all is shown.
+    first = train_forward(TINY, all_genes).history.rows[0]
+    assert first["mse"] == pytest.approx(1 - share, abs=1e-5)
+
+
 def test_a_leaky_model_is_shown_the_genes_that_changed_most():
     batch, scales = batch_of("leaky", TINY.delta)
     for row in range(len(TINY.delta)):
@@ -226,6 +236,8 @@ def test_a_prior_is_what_a_model_that_learned_nothing_predicts():
     added = taught.predict(TINY.obs, TINY.basal, prior=prior) - prior
     assert np.abs(added).max() > 1e-4
     assert np.linalg.matrix_rank(added, tol=1e-4) <= 3
+    blank = taught.predict(TINY.obs, TINY.basal, prior=np.zeros_like(prior))
+    assert np.abs(added - blank).max() > 1e-4  # the correction goes by what it corrects
     assert added @ taught.scales.basis.T @ taught.scales.basis == pytest.approx(added, abs=1e-5)
 
 

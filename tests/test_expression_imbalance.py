@@ -10,6 +10,7 @@ from scipy.stats import entropy
 from screenbook.errors import InputError
 from screenbook.expression.imbalance import (
     apply_thresholds,
+    condition_counts,
     effective_number,
     gini,
     lorenz_curves,
@@ -37,6 +38,25 @@ def small_counts():
         ],
         columns=["treatment", "cell_line", "n_cells", "plate", "dose"],
     )
+
+
+def test_cells_of_conditions_are_kept_and_wells_that_were_not_counted_are_one():
+    obs = small_counts().assign(role="treated", SMILES="", n_cells=[60, 40, np.nan, 30, 0, 5])
+    obs.index = [f"row {i}" for i in range(6)]
+    found = condition_counts(obs)
+    assert list(found) == ["treatment", "cell_line", "plate", "dose", "n_cells"]
+    assert found["n_cells"].tolist() == [60, 40, 1, 30, 0, 5]
+    assert found["n_cells"].dtype == int
+    assert found.index.tolist() == list(range(6))
+    assert found["treatment"].tolist() == obs["treatment"].tolist()
+    assert measure_imbalance(found).set_index("level").loc["pair", "n_cells"] == 136
+
+
+def test_screens_of_whole_wells_are_counted_in_wells():
+    found = condition_counts(small_counts().assign(n_cells=np.nan))
+    assert set(found["n_cells"]) == {1}
+    assert measure_imbalance(found)["n_cells"].tolist() == [6] * 3
+    assert np.ptp(pair_matrix(found).stack()) == 1  # A in L1 stands on two plates
 
 
 @given(COUNTS)

@@ -10,7 +10,7 @@ import screenbook
 PACKAGE = Path(screenbook.__file__).parent
 GROUND = {
     *("errors", "paths", "threads", "blocks", "chemistry", "metadata", "screen", "settings"),
-    *("image_set", "expression_set", "checkpoints", "processes", "training"),
+    *("image_set", "expression_set", "checkpoints", "processes", "training", "held_out"),
 }
 MAY_USE = {
     "simulate": GROUND,

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from screenbook.errors import InputError, RunFailed
 from screenbook.paths import build_dir, reports_dir, root
@@ -96,45 +97,47 @@ def _settings(options: argparse.Namespace) -> None:
 
 def _screen(options: argparse.Namespace) -> None:
     """Make the screen of a run from its source."""
-    from screenbook.report.imports import write_rule
     from screenbook.sources import prepare
 
-    started = time.monotonic()
-    made = prepare(options.run)
-    facts = json.loads(made.read_text(encoding="utf-8"))
-    write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
-    seconds = time.monotonic() - started
-    print(f"screen  {facts['run']}  {facts['n_wells']:,} wells in {seconds:.1f} s", flush=True)
+    _make("screen", prepare, options.run, lambda facts: f"{facts['n_wells']:,} wells")
 
 
 def _images(options: argparse.Namespace) -> None:
     """Make the cell images of a run from their source."""
-    from screenbook.report.imports import write_rule
     from screenbook.sources.images import prepare_images
 
-    started = time.monotonic()
-    made = prepare_images(options.run)
-    facts = json.loads(made.read_text(encoding="utf-8"))
-    write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
-    seconds = time.monotonic() - started
-    if facts["n_images"]:
-        count = f"{facts['n_images']:,} fields"
-        print(f"images  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
+    _make(
+        "images",
+        prepare_images,
+        options.run,
+        lambda facts: f"{facts['n_images']:,} fields" if facts["n_images"] else "",
+    )
 
 
 def _expression(options: argparse.Namespace) -> None:
     """Make the expression profiles of a run from their source."""
-    from screenbook.report.imports import write_rule
     from screenbook.sources.expression import prepare_expression
 
+    def told(facts: dict[str, Any]) -> str:
+        n = facts["n_profiles"]
+        return f"{n:,} profiles of {facts['n_genes']:,} genes" if n else ""
+
+    _make("expression", prepare_expression, options.run, told)
+
+
+def _make(
+    what: str, prepare: Callable[[str], Path], run: str, told: Callable[[dict[str, Any]], str]
+) -> None:
+    """Make what notebooks read, write the rule that Make goes by, and say how much it was."""
+    from screenbook.report.imports import write_rule
+
     started = time.monotonic()
-    made = prepare_expression(options.run)
+    made = prepare(run)
     facts = json.loads(made.read_text(encoding="utf-8"))
     write_rule(made, [root() / entry["path"] for entry in facts["inputs"]])
     seconds = time.monotonic() - started
-    if facts["n_profiles"]:
-        count = f"{facts['n_profiles']:,} profiles of {facts['n_genes']:,} genes"
-        print(f"expression  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
+    if count := told(facts):
+        print(f"{what}  {facts['run']}  {count} in {seconds:.1f} s", flush=True)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from screenbook import held_out
 from screenbook.chemistry import parent, scaffold
 from screenbook.errors import InputError, did_you_mean, listing
+from screenbook.held_out import TEST, TRAIN, VALIDATION
 
-TRAIN, VALIDATION, TEST, DROPPED = "train", "validation", "test", "dropped"
+DROPPED = "dropped"
 
 RULES = {
     "pair": "drug and line were both seen, not together",
@@ -37,7 +39,7 @@ _NEEDS = {"scaffold": "SMILES", "mechanism": "moa"}
 
 
 @dataclass(frozen=True)
-class Split:
+class Split(held_out.Split):
     """The part that every condition plays.
 
     Attributes
@@ -49,23 +51,7 @@ class Split:
         Key of :data:`RULES`.
     """
 
-    part: np.ndarray
     rule: str
-
-    @property
-    def train(self) -> np.ndarray:
-        """Conditions that are learned from, bool (n,)."""
-        return self.part == TRAIN
-
-    @property
-    def validation(self) -> np.ndarray:
-        """Conditions that settings may be chosen by, bool (n,)."""
-        return self.part == VALIDATION
-
-    @property
-    def test(self) -> np.ndarray:
-        """Conditions that are asked once, at the end, bool (n,)."""
-        return self.part == TEST
 
     @property
     def dropped(self) -> np.ndarray:

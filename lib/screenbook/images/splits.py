@@ -8,14 +8,12 @@ what it has seen; :func:`leaks` tells at which level a split does that.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError, did_you_mean, listing
-
-TRAIN, VALIDATION, TEST = "train", "validation", "test"
+from screenbook.held_out import TEST, TRAIN, VALIDATION, Split
 
 LEVELS = {
     "well": ("experiment", "plate", "well"),
@@ -29,38 +27,6 @@ _WHY = {
     "plate": "wells of one plate share stain and lamp",
     "experiment": "plates of one experiment share a passage of cells and a week's stain",
 }
-
-
-@dataclass(frozen=True)
-class Split:
-    """The part that every field plays.
-
-    Attributes
-    ----------
-    part : ndarray of str, shape (n,)
-        ``"train"``, ``"validation"`` or ``"test"``.
-    """
-
-    part: np.ndarray
-
-    @property
-    def train(self) -> np.ndarray:
-        """Fields that are learned from, bool (n,)."""
-        return self.part == TRAIN
-
-    @property
-    def validation(self) -> np.ndarray:
-        """Fields that settings may be chosen by, bool (n,)."""
-        return self.part == VALIDATION
-
-    @property
-    def test(self) -> np.ndarray:
-        """Fields that are asked once, at the end, bool (n,)."""
-        return self.part == TEST
-
-    def subset(self, rows: np.ndarray) -> Split:
-        """Keep some fields, chosen by a mask or by row numbers."""
-        return Split(self.part[rows])
 
 
 def rows_where(obs: pd.DataFrame, column: str, value: str) -> np.ndarray:
