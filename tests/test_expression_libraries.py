@@ -181,6 +181,19 @@ def test_each_drug_is_asked_and_answers_at_its_own_highest_dose():
     np.testing.assert_allclose(line_mean(rows, "SBL-01"), weighted_mean(rows, own), atol=1e-6)
 
 
+@pytest.mark.xfail(strict=True, reason="the highest dose is looked up among test conditions alone")
+def test_a_lower_dose_does_not_stand_in_where_the_highest_was_lost():
+    whole = small_signatures()
+    test = study("pair").split.test
+    weak = whole.obs["compound_key"][test].iloc[0]
+    lost = test & (whole.obs["compound_key"] == weak) & (whole.obs["dose"] == TOP)
+    chosen = whole.subset(~lost)
+    found = retrieve(chosen, study_split(chosen, bits(), "pair", 0, QUICK), libraries=["observed"])
+    doses = found.candidates.set_index("compound_key")["dose"]
+    assert doses[weak] == TOP
+    assert (found.queries.obs["dose"] == found.queries.obs["compound_key"].map(doses)).all()
+
+
 def test_salts_of_a_drug_are_one_candidate():
     chosen = small_signatures()
     salts = chosen.obs[chosen.obs["treatment"].str.endswith("hydrochloride")]
