@@ -217,6 +217,16 @@ def test_basal_mode_is_told_neither_line_number_nor_change():
         assert sorted(set(batch.line.tolist())) == [1, 2, 3, 4]
 
 
+@pytest.mark.xfail(strict=True, reason="one condition's genes are the model's own read-only array")
+def test_a_batch_of_one_condition_shares_no_memory_with_the_model():
+    """Torch warns whoever asks for a single condition, and could write into the model."""
+    settings = in_mode("basal")
+    scales = forward_module._scales(TINY, settings)
+    made = forward_module._rows(TINY.obs, TINY.basal, TINY.fingerprints, scales, None, None)
+    batch = forward_module._batch(made, np.arange(1), settings, scales, None)
+    assert not np.shares_memory(batch.gene.numpy(), scales.tokens)
+
+
 def test_tokens_are_the_genes_that_differ_most_between_lines():
     signatures, _ = screen()
     lines = signatures.basal.index[:4]
