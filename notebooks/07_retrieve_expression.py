@@ -44,7 +44,7 @@ import pandas as pd
 from screenbook.checkpoints import Checkpoints
 from screenbook.expression.comparison import Method, candidate_methods
 from screenbook.expression.fingerprints import morgan_fingerprints
-from screenbook.expression.forward import ForwardSettings, reliability
+from screenbook.expression.forward import ForwardSettings
 from screenbook.expression.imbalance import (
     apply_thresholds,
     condition_counts,
@@ -71,7 +71,7 @@ from screenbook.expression.replicates import (
     replicate_tasks,
 )
 from screenbook.expression.retrieval_metrics import grade_relevance, summarise
-from screenbook.expression.signatures import REFERENCES, signatures
+from screenbook.expression.signatures import REFERENCES, reliability, signatures
 from screenbook.expression.split_study import (
     FORWARD,
     askable_rules,

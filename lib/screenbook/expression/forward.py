@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from screenbook.errors import InputError
 from screenbook.expression.forward_net import MODES, Batch, ForwardNet, NetShape
 from screenbook.expression.fusion import change_basis
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.splits import parent_blocks
 from screenbook.expression.training_rows import TrainingRows
 from screenbook.training import (
     History,
@@ -210,20 +210,21 @@ def train_forward(
     basis = torch.from_numpy(scales.basis)
     weight = torch.from_numpy((train_on.weight / np.mean(train_on.weight)).astype(np.float32))
     sure = torch.from_numpy(np.ones(n) if trust is None else trust).float()
-    parent = pd.factorize(train_on.obs["compound_key"])[0]
+    parent = pd.factorize(parent_blocks(train_on.obs["compound_key"]))[0]
     same = torch.from_numpy(parent)
-    torch.manual_seed(settings.training.seed)
-    net = ForwardNet(
-        NetShape(
-            n_genes=train_on.delta.shape[1],
-            n_components=len(scales.basis),
-            n_tokens=len(scales.tokens),
-            n_bits=fingerprints.shape[1],
-            n_lines=len(scales.lines),
-            width=settings.width,
-            layers=settings.layers,
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(settings.training.seed)
+        net = ForwardNet(
+            NetShape(
+                n_genes=train_on.delta.shape[1],
+                n_components=len(scales.basis),
+                n_tokens=len(scales.tokens),
+                n_bits=fingerprints.shape[1],
+                n_lines=len(scales.lines),
+                width=settings.width,
+                layers=settings.layers,
+            )
         )
-    )
     rise = max(1.0, settings.warm_up * settings.training.n_steps)
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -245,17 +246,6 @@ def train_forward(
 
     history = train(net, loss_of, settings.training, checkpoints=checkpoints)
     return ForwardModel(net.cpu(), settings, scales, fingerprints, history)
-
-
-def reliability(signatures: Signatures) -> np.ndarray:
-    """Share of each signature's squared length that is not noise, 0 to 1, shape (n,).
-
-    1 where no error is known.
-    """
-    noise = np.square(signatures.error).mean(axis=1)
-    total = np.square(signatures.delta).mean(axis=1)
-    share = 1 - noise / np.maximum(total, 1e-12)
-    return np.asarray(np.where(np.isfinite(share), np.clip(share, 0, 1), 1.0))
 
 
 def contrast(
@@ -333,6 +323,10 @@ def _rows(
     )
     if (drug < 0).any():
         raise InputError(f"compound {keys[drug < 0][0]!r} has no fingerprint: add its structure")
+    dose = obs["dose"].to_numpy(dtype=np.float32)
+    if not (dose > 0).all():  # nor NaN
+        row = int(np.flatnonzero(~(dose > 0))[0])
+        raise InputError(f"row {row + 1}: dose is {dose[row]:g}; give uM above 0")
     if (line < 0).any():
         raise InputError(f"cell line {lines[line < 0][0]!r} has no basal expression: add its row")
     standard = (basal.to_numpy(dtype=np.float32) - scales.basal_mean) / scales.basal_sd
@@ -340,7 +334,7 @@ def _rows(
     return _Rows(
         bits=fingerprints.to_numpy(dtype=np.float32),
         drug=drug,
-        log_dose=np.log10(obs["dose"].to_numpy(dtype=np.float32)),
+        log_dose=np.log10(dose),
         basal=np.clip(standard, -5, 5),
         line=line,
         number=number,
@@ -385,7 +379,7 @@ def _batch(
         log_dose=torch.from_numpy(rows.log_dose[some]),
         basal=torch.from_numpy(basal),
         line=torch.from_numpy(number),
-        gene=torch.from_numpy(np.ascontiguousarray(gene)),
+        gene=torch.from_numpy(np.array(gene)),
         value=torch.from_numpy(np.ascontiguousarray(value)),
         hidden=torch.from_numpy(hidden),
         prior=torch.from_numpy(prior),

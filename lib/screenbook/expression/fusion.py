@@ -36,7 +36,7 @@ class Fusion:
     weights : Series
         By member, 0 and above. They need not add up to 1: less than 1 shrinks towards no change.
     out_of_fold : ndarray of float32, shape (n, n_genes)
-        Prediction of each training condition without its unit.
+        Prediction of each training condition by members that have not seen its unit.
     """
 
     weights: pd.Series
@@ -68,7 +68,7 @@ def fit_fusion(train: TrainingRows, *, seed: int = 0) -> Fusion:
     wanted = (root * train.delta).ravel()
     # Normal equations through their Cholesky factor: NNLS of as many rows as members.
     gram = np.array([[a @ b for b in weighted] for a in weighted], dtype=np.float64)
-    factor = np.linalg.cholesky(gram + 1e-9 * np.trace(gram) * np.eye(len(gram)))
+    factor = np.linalg.cholesky(gram + (1e-9 * np.trace(gram) + 1e-12) * np.eye(len(gram)))
     right = np.linalg.solve(factor, np.array([a @ wanted for a in weighted], dtype=np.float64))
     weights = pd.Series(nnls(factor.T, right)[0], index=MEMBERS, name="weight")
     return Fusion(weights, _joined(weights, members))
@@ -107,7 +107,9 @@ def change_basis(train: TrainingRows, n_components: int) -> np.ndarray:
 
 
 def unit_folds(train: TrainingRows, seed: int) -> np.ndarray:
-    """Deal units to folds, ndarray of int (n,)."""
-    names, code = np.unique(np.asarray(train.unit, dtype=str), return_inverse=True)
+    """Deal units to folds, ndarray of int (n,); a blank unit is its drug."""
+    unit = np.asarray(train.unit, dtype=object)
+    unit = np.where(unit == "", train.obs["compound_key"].to_numpy(dtype=object), unit)
+    names, code = np.unique(unit.astype(str), return_inverse=True)
     order = np.random.default_rng(seed).permutation(len(names))
     return np.asarray((order % min(N_FOLDS, len(names)))[code])

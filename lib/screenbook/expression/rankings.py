@@ -14,12 +14,11 @@ from screenbook.expression.connectivity import (
     score_connectivity,
     tau,
 )
-from screenbook.expression.forward import reliability
 from screenbook.expression.inverse import InverseModel, InverseSettings, train_inverse
 from screenbook.expression.libraries import Retrieval, line_mean, retrieve
 from screenbook.expression.retrieval_baselines import retrieval_baselines
 from screenbook.expression.retrieval_metrics import grade_relevance, score_rankings, summarise
-from screenbook.expression.signatures import Signatures, at_top_dose
+from screenbook.expression.signatures import Signatures, at_top_dose, reliability
 from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import (

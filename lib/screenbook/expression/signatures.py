@@ -150,6 +150,17 @@ def signatures(
     )
 
 
+def reliability(signatures: Signatures) -> np.ndarray:
+    """Share of each signature's squared length that is not noise, 0 to 1, shape (n,).
+
+    1 where no error is known.
+    """
+    noise = np.square(signatures.error).mean(axis=1)
+    total = np.square(signatures.delta).mean(axis=1)
+    share = 1 - noise / np.maximum(total, 1e-12)
+    return np.asarray(np.where(np.isfinite(share), np.clip(share, 0, 1), 1.0))
+
+
 def _shared_by_line_and_plate(delta: np.ndarray, obs: pd.DataFrame) -> np.ndarray:
     """Find what treatments of a line on a plate share, beyond the plate's and the line's share."""
     where = pd.MultiIndex.from_frame(obs[["plate", "cell_line"]].astype(str))

@@ -11,10 +11,10 @@ import pandas as pd
 from screenbook.errors import InputError
 from screenbook.expression.baselines import BASELINES, predict_baselines
 from screenbook.expression.effect_metrics import discrimination_scores, score_effects
-from screenbook.expression.forward import ForwardSettings, reliability
+from screenbook.expression.forward import ForwardSettings
 from screenbook.expression.overlap import overlap_audit
 from screenbook.expression.predictor import Predictor, fit_predictor
-from screenbook.expression.signatures import Signatures, at_top_dose
+from screenbook.expression.signatures import Signatures, at_top_dose, reliability
 from screenbook.expression.splits import Split, parent_blocks, split_conditions, split_units
 from screenbook.expression.training_rows import TrainingRows, cell_weights
 

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from screenbook.expression.effect_metrics import score_effects
-from screenbook.expression.forward import ForwardModel, ForwardSettings, reliability, train_forward
+from screenbook.expression.forward import ForwardModel, ForwardSettings, train_forward
 from screenbook.expression.leaks import input_copy, shuffle_drugs, shuffle_lines
 from screenbook.expression.retrieval_metrics import summarise
-from screenbook.expression.signatures import Signatures, at_top_dose
+from screenbook.expression.signatures import Signatures, at_top_dose, reliability
 from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
 
@@ -109,9 +109,9 @@ def imputed(
     for name, given in (("some shown", shown.astype(np.float32)), ("none shown", None)):
         predicted = model.predict(asked.obs, signatures.basal, visible=given)
         out[name] = float(
-            np.mean(
+            np.nanmean(
                 [
-                    np.corrcoef(p[w], o[w])[0, 1]
+                    score_effects(p[None, w], o[None, w])["pearson"].iloc[0]
                     for p, o, w in zip(predicted, asked.delta, withheld, strict=True)
                 ]
             )
