@@ -14,10 +14,9 @@ from screenbook.expression.forward import (
     MOST_VISIBLE,
     ForwardSettings,
     contrast,
-    reliability,
     train_forward,
 )
-from screenbook.expression.signatures import Signatures
+from screenbook.expression.signatures import Signatures, reliability
 from screenbook.expression.training_rows import subset_rows
 from small_expression import BRIEF, GATE, MOVED, rows, screen, steps
 
@@ -110,7 +109,6 @@ def test_same_seed_same_weights_and_another_seed_others(glances):
     assert (other["head.1.weight"] - first["head.1.weight"]).abs().max() > 0.01
 
 
-@pytest.mark.xfail(strict=True, reason="train_forward seeds torch for whoever calls it")
 def test_random_numbers_of_the_caller_are_left_alone():
     torch.manual_seed(77)
     before = torch.get_rng_state()
@@ -217,7 +215,6 @@ def test_basal_mode_is_told_neither_line_number_nor_change():
         assert sorted(set(batch.line.tolist())) == [1, 2, 3, 4]
 
 
-@pytest.mark.xfail(strict=True, reason="one condition's genes are the model's own read-only array")
 def test_a_batch_of_one_condition_shares_no_memory_with_the_model():
     """Torch warns whoever asks for a single condition, and could write into the model."""
     settings = in_mode("basal")
@@ -295,7 +292,6 @@ def test_conditions_of_one_drug_are_no_negatives():
     assert all(row["rank"] == 0 and row["align"] == 0 for row in one)
 
 
-@pytest.mark.xfail(strict=True, reason="parents are told apart by the whole key, not its block")
 def test_forms_of_one_parent_are_no_negatives():
     """The first block of the key says it, as in the splits and in the inverse model."""
     forms = train_forward(forms_of_one_parent(lambda i: f"{'A' * 14}-{i}-N"), GLANCE)
@@ -421,7 +417,6 @@ def test_what_does_not_fit_is_refused(glances):
         glances["leaky"].predict(TINY.obs, TINY.basal)
 
 
-@pytest.mark.xfail(strict=True, reason="a dose of 0 gives NaN predictions without a word")
 @pytest.mark.parametrize("dose", [0.0, -1.0, np.nan])
 def test_a_dose_that_has_no_logarithm_is_refused(dose, glances):
     with pytest.raises(InputError, match="dose"):

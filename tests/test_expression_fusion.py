@@ -130,7 +130,6 @@ def test_a_unit_lies_in_one_fold_and_folds_are_even():
     assert set(unit_folds(few, 0)) == {0, 1}
 
 
-@pytest.mark.xfail(strict=True, reason="unit_folds holds all conditions without a unit in one fold")
 def test_a_blank_unit_is_its_drug():
     """As TrainingRows says, and as the folds of the ridge do."""
     blank = replace(PLANTED, unit=np.full(len(PLANTED.unit), ""))

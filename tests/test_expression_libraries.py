@@ -181,7 +181,6 @@ def test_each_drug_is_asked_and_answers_at_its_own_highest_dose():
     np.testing.assert_allclose(line_mean(rows, "SBL-01"), weighted_mean(rows, own), atol=1e-6)
 
 
-@pytest.mark.xfail(strict=True, reason="the highest dose is looked up among test conditions alone")
 def test_a_lower_dose_does_not_stand_in_where_the_highest_was_lost():
     whole = small_signatures()
     test = study("pair").split.test

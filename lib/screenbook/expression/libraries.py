@@ -71,8 +71,7 @@ def retrieve(
     libraries : sequence of str
         Any of :data:`LIBRARIES`.
     """
-    test = signatures.subset(study.split.test)
-    queries = test.subset(at_top_dose(test.obs))
+    queries = signatures.subset(at_top_dose(signatures.obs) & study.split.test)
     train = study.predictor.train
     drugs = candidates(signatures.obs, train.obs)
     lines = sorted(queries.obs["cell_line"].unique())

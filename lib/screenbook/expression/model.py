@@ -123,8 +123,7 @@ def predict(model: ExpressionModel, smiles: str, dose: float, basal: str | pd.Se
     found = parent(smiles)
     if found is None:
         raise InputError(f"SMILES {smiles!r} cannot be read; check it")
-    if not (np.isfinite(dose) and dose > 0):
-        raise InputError(f"dose {dose} is no dose; give uM above 0")
+    _check_dose(dose)
     line, train = _with_line(model, basal)
     key = found[1]
     seen = key in set(train.obs["compound_key"])
@@ -178,6 +177,8 @@ def rank_drugs(
     """
     line, train = _with_line(model, basal)
     values, known = _matched(model, signature)
+    if dose is not None:
+        _check_dose(dose)
     drugs = model.drugs if dose is None else model.drugs.assign(dose=dose)
     asked = asked_conditions(drugs, line)
     predictor = model.predictor(KNOWN_DRUG[line in model.train.basal.index])
@@ -205,7 +206,7 @@ def save_model(model: ExpressionModel, keeper: Keeper) -> None:
             "obs": _plain(train.obs[["compound_key", "cell_line", "dose", "moa", "n_cells"]]),
             "bits": _plain_index(train.fingerprints),
             "basal": _plain_index(train.basal),
-            "weight": torch.from_numpy(np.asarray(train.weight, dtype=np.float64)),
+            "weight": torch.from_numpy(np.array(train.weight, dtype=np.float64)),
             "predictors": {rule: _state(one) for rule, one in model.predictors.items()},
         }
     )
@@ -294,12 +295,13 @@ def _with_line(model: ExpressionModel, basal: str | pd.Series) -> tuple[str, Tra
                 f"model knows {listing(train.basal.index)}: or give its untreated expression"
             )
         return basal, train
-    row = basal.reindex(model.genes)
-    if row.isna().any():
-        missing = row.index[row.isna()]
+    _refuse_copies(basal, "basal expression")
+    row = pd.to_numeric(basal, errors="coerce").reindex(model.genes)
+    bad = row.index[~np.isfinite(row.to_numpy(dtype=float))]
+    if len(bad):
         raise InputError(
-            f"basal expression lacks gene {missing[0]!r} ({len(missing):,} in all); give all genes "
-            "of the model, on the scale of its profiles"
+            f"basal expression has no number for gene {bad[0]!r} ({len(bad):,} in all); give all "
+            "genes of the model, on the scale of its profiles"
         )
     name = "the line asked for"
     added = pd.DataFrame([row.to_numpy()], index=[name], columns=train.basal.columns)
@@ -308,9 +310,7 @@ def _with_line(model: ExpressionModel, basal: str | pd.Series) -> tuple[str, Tra
 
 def _matched(model: ExpressionModel, signature: pd.Series) -> tuple[np.ndarray, np.ndarray]:
     """Values of the genes that both have, and their positions in the model."""
-    if signature.index.has_duplicates:
-        twice = signature.index[signature.index.duplicated()][0]
-        raise InputError(f"signature: gene {twice!r} is there more than once; drop the copies")
+    _refuse_copies(signature, "signature")
     values = pd.to_numeric(signature, errors="coerce").reindex(model.genes).to_numpy(dtype=float)
     given = np.isin(model.genes, signature.index)
     if (given & ~np.isfinite(values)).any():
@@ -325,12 +325,23 @@ def _matched(model: ExpressionModel, signature: pd.Series) -> tuple[np.ndarray, 
     return values[known], known
 
 
+def _refuse_copies(values: pd.Series, what: str) -> None:
+    if values.index.has_duplicates:
+        twice = values.index[values.index.duplicated()][0]
+        raise InputError(f"{what}: gene {twice!r} is there more than once; drop the copies")
+
+
+def _check_dose(dose: float) -> None:
+    if not (np.isfinite(dose) and dose > 0):
+        raise InputError(f"dose {dose} is no dose; give uM above 0")
+
+
 def _plain(table: pd.DataFrame) -> dict[str, list[Any]]:
     return {str(name): table[name].tolist() for name in table}
 
 
 def _plain_index(table: pd.DataFrame) -> dict[str, Any]:
-    values = torch.from_numpy(table.to_numpy(dtype=np.float32))
+    values = torch.from_numpy(table.to_numpy(copy=True))
     return {"index": [str(name) for name in table.index], "values": values}
 
 

@@ -74,31 +74,37 @@ def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTa
     """
     obs = signatures.obs.reset_index(drop=True)
     compound = obs["compound_key"].to_numpy(dtype=object)
-    highest = obs.groupby(["compound_key", "cell_line"])["dose"].transform("max")
-    top = (obs["dose"] == highest).to_numpy()
+    measured = obs.groupby(["compound_key", "cell_line"])["dose"]
+    place = measured.rank(method="dense", ascending=False).to_numpy()
+    top = place == 1
     shared = {
-        plate: _n_shared(compound, top, (obs["plate"] == plate).to_numpy())
+        plate: _n_shared(obs[top], (obs["plate"][top] == plate).to_numpy())
         for plate in sorted(obs["plate"].unique())
     }
     plate = max(shared, key=lambda name: shared[name])
     if shared[plate]:
-        asks = top & (obs["plate"] == plate).to_numpy()
-        answers = top & ~(obs["plate"] == plate).to_numpy()
+        on_plate = (obs["plate"] == plate).to_numpy()
+        asks, answers, across = top & on_plate, top & ~on_plate, "plates"
         told = f"highest dose on {plate} asks the highest dose on all other plates"
-        across = "plates"
     else:
-        doses = np.sort(obs["dose"].unique())
-        if len(doses) < 2:
-            raise InputError("no compound was measured twice, on two plates or at two doses")
-        asks, answers = ((obs["dose"] == d).to_numpy() for d in (doses[-2], doses[-1]))
-        told = f"{doses[-2]:g} µM asks {doses[-1]:g} µM"
-        across = "doses"
+        asks, answers, across = place == 2, top, "doses"
+        told = "second highest dose of each drug asks the highest"
+        both = obs[measured.transform("nunique") > 1]
+        pairs = both.groupby(["compound_key", "cell_line"])["dose"].unique()
+        steps = {tuple(np.sort(doses)[-2:]) for doses in pairs}
+        if len(steps) == 1:
+            told = "{:g} µM asks {:g} µM".format(*steps.pop())
     tasks = []
     for line in sorted(obs["cell_line"].unique()):
         here = (obs["cell_line"] == line).to_numpy()
         if set(compound[here & asks]) & set(compound[here & answers]):
             query, library = (_rows(signatures, here & side) for side in (asks, answers))
             tasks.append(ReplicateTask(line, query, library, _control_spread(profiles, line)))
+    if not tasks:
+        raise InputError(
+            "no drug was measured twice in one line, on two plates or at two doses: there are no "
+            "replicates to find"
+        )
     return ReplicateTasks(across, told, tuple(tasks))
 
 
@@ -220,8 +226,10 @@ def _scored(scores: np.ndarray, task: ReplicateTask) -> pd.DataFrame:
     return table[table["n_own"] > 0]
 
 
-def _n_shared(compound: np.ndarray, top: np.ndarray, here: np.ndarray) -> int:
-    return len(set(compound[top & here]) & set(compound[top & ~here]))
+def _n_shared(obs: pd.DataFrame, here: np.ndarray) -> int:
+    """Count drugs that a line has here and elsewhere."""
+    pairs = (obs["compound_key"].astype(str) + "|" + obs["cell_line"].astype(str)).to_numpy()
+    return len(set(pairs[here]) & set(pairs[~here]))
 
 
 def _rows(signatures: Signatures, rows: np.ndarray) -> SignatureRows:

@@ -181,11 +181,13 @@ def explained(
             error = np.square(study.predictions[model] - observed[test], dtype=np.float64).sum(1)
             lost[i] += np.bincount(code[test], error, minlength=len(names))
             each[i, place] = 1 - error.sum() / size.sum()
+    asked = there > 0  # what no draw of the split held out says nothing, and is not drawn
+    lost, there, n_units = lost[:, asked], there[asked], int(asked.sum())
     drawn = np.random.default_rng(seed).multinomial(
-        len(names), np.full(len(names), 1 / len(names)), size=n_draws
+        n_units, np.full(n_units, 1 / n_units), size=n_draws
     )
     whole = 1 - lost.sum(axis=1) / there.sum()
-    spread = 1 - (drawn @ lost.T) / np.maximum(drawn @ there, 1e-12)[:, None]  # (draw, model)
+    spread = 1 - (drawn @ lost.T) / (drawn @ there)[:, None]  # (draw, model)
     plain = [i for i, m in enumerate(models) if _kind(m) == "baseline"]
     best = plain[int(np.argmax(whole[plain]))]
     ahead = spread - spread[:, [best]]
@@ -255,9 +257,9 @@ def effect_table(study: SplitStudy, signatures: Signatures, *, top: int = 50) ->
         (among the test drugs of the line, cosine) and ``undefined`` (share of conditions that
         have no correlation, as those of a constant prediction).
     """
-    test = signatures.subset(study.split.test)
-    highest = at_top_dose(test.obs)
-    asked = test.subset(highest)
+    test = study.split.test
+    at_top = at_top_dose(signatures.obs)
+    highest, asked = at_top[test], signatures.subset(at_top & test)
     line = study.predictions["line_mean"][highest]
     rows = []
     for model, predicted in study.predictions.items():

@@ -60,8 +60,7 @@ def leak_table(
         correlation of predicted and observed change over genes), ``low``, ``high`` (95 %, over
         drugs).
     """
-    test = signatures.subset(study.split.test)
-    asked = test.subset(at_top_dose(test.obs))
+    asked = signatures.subset(at_top_dose(signatures.obs) & study.split.test)
     questions = {
         RIGHT: asked.obs,
         OTHER_DRUG: shuffle_drugs(asked.obs, seed),
@@ -98,8 +97,7 @@ def imputed(
         Mean Pearson correlation over the genes that are withheld where some are shown:
         ``"some shown"`` (imputation), ``"none shown"`` (forward prediction, on the same genes).
     """
-    test = signatures.subset(study.split.test)
-    asked = test.subset(at_top_dose(test.obs))
+    asked = signatures.subset(at_top_dose(signatures.obs) & study.split.test)
     rng = np.random.default_rng(seed)
     shown = np.where(rng.random(asked.delta.shape) < MASKED_SHOWN, asked.delta, np.nan)
     tokens = np.zeros(asked.delta.shape, dtype=bool)

@@ -106,8 +106,9 @@ def _wells(spec: ExpressionSpec, drugs: pd.DataFrame, rng: np.random.Generator) 
         parts.append(pd.DataFrame({"plate": number, "name": np.arange(len(drugs)), "dose": dose}))
     last = 1 + len(spec.doses) * spec.plates_per_dose
     # A plate control, as Tahoe's: one treatment on every plate.
-    parts.append(pd.DataFrame({"plate": np.arange(1, last + 1), "name": 0, "dose": spec.doses[0]}))
-    again = np.sort(rng.choice(spec.n_drugs, spec.n_replicated, replace=False))
+    parts.append(pd.DataFrame({"plate": np.arange(1, last), "name": 0, "dose": spec.doses[0]}))
+    others = 1 + rng.permutation(spec.n_drugs - 1)
+    again = np.sort(np.append(0, others[: spec.n_replicated - 1])[: spec.n_replicated])
     for dose in spec.doses:
         parts.append(pd.DataFrame({"plate": last, "name": again, "dose": dose}))
     treated = pd.concat(parts).drop_duplicates(["plate", "name", "dose"])
