@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import threadpool_limits
 
 _Key = TypeVar("_Key", bound=Hashable)
 _Result = TypeVar("_Result")
@@ -27,7 +28,8 @@ def run_each(
     arguments : mapping of any key to tuple
         Large arrays are shared with the other processes, not copied.
     jobs : int
-        Processes; with 1 everything happens in this one.
+        Processes; with 1 everything happens in this one, with one thread as well: on small
+        problems two threads of linear algebra wait for each other longer than they work.
     tell : callable, optional
         Gets how many are done, and of how many, each time one is.
 
@@ -61,7 +63,7 @@ def in_processes(
         Results in the order of `arguments`.
     """
     if jobs <= 1:
-        return (function(*each) for each in arguments)
+        return _here(function, arguments)
     # The threads that Make's jobs may take are meant for one process. A process each that
     # takes them too is slower than one thread: half of the time they wait for each other.
     with parallel_config(backend="loky", inner_max_num_threads=1):
@@ -69,3 +71,12 @@ def in_processes(
         parallel = Parallel(n_jobs=jobs, mmap_mode="c", return_as="generator")
         found: Iterator[_Result] = parallel(delayed(function)(*each) for each in arguments)
     return found
+
+
+def _here(
+    function: Callable[..., _Result], arguments: Iterable[tuple[Any, ...]]
+) -> Iterator[_Result]:
+    for each in arguments:
+        with threadpool_limits(1):
+            result = function(*each)
+        yield result
