@@ -373,6 +373,8 @@ def _batch(
             share = rng.uniform(FEWEST_VISIBLE, MOST_VISIBLE, (n, 1))
             hidden |= rng.random((n, t)) >= share
         value = np.where(hidden, 0, shown).astype(np.float32)
+    if settings.mode in ("leaky", "masked"):
+        np.put_along_axis(basal, gene, value, axis=1)
     prior = np.zeros((n, len(scales.basis)), np.float32) if rows.prior is None else rows.prior[some]
     return Batch(
         bits=torch.from_numpy(rows.bits[rows.drug[some]]),

@@ -1,6 +1,7 @@
 """A transformer from basal expression, drug and dose to expression change.
 
-Tokens are ``[CLS] [DRUG] [CELL] g1 … gn``. What the gene tokens carry is the formulation:
+Tokens are ``[CLS] [DRUG] [CELL] g1 … gn``. What the gene tokens carry, and the token of the cell
+as one vector, is the formulation:
 
 ``basal``
     expression of the untreated line. The answer is not in the input, and a line that was never
@@ -69,7 +70,7 @@ class Batch:
     log_dose : Tensor, shape (b,)
         log10 of uM.
     basal : Tensor, shape (b, n_genes)
-        Basal expression of the line, standardised over lines.
+        Basal expression of the line, standardised over lines; where tokens carry changes, those.
     line : Tensor of int, shape (b,)
         Number of the line; 0 for one that is not known.
     gene : Tensor of int, shape (b, n_tokens)
