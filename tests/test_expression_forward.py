@@ -211,7 +211,11 @@ def test_basal_mode_is_told_neither_line_number_nor_change():
     assert told.value.numpy() == pytest.approx(standard[:, scales.tokens], abs=1e-4)
     for mode in ("query", "masked", "leaky"):
         batch, _ = batch_of(mode, TINY.delta)
-        assert not batch.basal.any()
+        # The token of the cell carries what gene tokens carry, and nothing else.
+        carried = np.zeros_like(batch.basal)
+        np.put_along_axis(carried, batch.gene.numpy(), batch.value.numpy(), axis=1)
+        np.testing.assert_array_equal(batch.basal, carried)
+        assert carried.any() == (mode != "query")
         assert sorted(set(batch.line.tolist())) == [1, 2, 3, 4]
 
 
