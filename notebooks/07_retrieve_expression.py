@@ -65,6 +65,7 @@ from screenbook.expression.rankings import (
     target_rankings,
 )
 from screenbook.expression.replicates import (
+    chance_scores,
     cross_fitted_scores,
     plain_scores,
     reference_table,
@@ -72,8 +73,10 @@ from screenbook.expression.replicates import (
 )
 from screenbook.expression.retrieval_metrics import grade_relevance, summarise
 from screenbook.expression.signatures import REFERENCES, reliability, signatures
+from screenbook.expression.spaces import Space
 from screenbook.expression.split_study import (
     FORWARD,
+    FUSED,
     askable_rules,
     clearest_condition,
     effect_table,
@@ -151,7 +154,7 @@ if len(traps.parents):
 # %% [markdown]
 # ## Against which control
 #
-# A signature is a difference, and no better than what is subtracted. *Plate* takes the vehicle wells of the same line on the same plate. *Pooled* takes all vehicle wells of the line, as the public project that this improves on did. *Adjusted* is *plate* less what all treatments of a line on a plate share beyond the plate's and the line's own share, which is mostly the error of that reference.
+# A signature is a difference, and no better than what is subtracted. *Plate* takes the vehicle wells of the same line on the same plate. *Pooled* takes all vehicle wells of the line, as the public project that this improves on did. *Adjusted* is *plate* less what all treatments of a line on a plate share beyond the plate's and the line's own share, which is mostly the error of that reference. It is found over all treatments of a plate, whatever is held out later, without their names; where a plate has few treatments it takes part of their effects with it.
 
 # %%
 measured = {name: signatures(profiles, reference=name, min_cells=min_cells, min_pair_cells=min_pair_cells) for name in REFERENCES}  # fmt: skip
@@ -170,16 +173,16 @@ controls_hold = told.loc[reference, "hit@10"]
 
 # %%
 pairs = replicate_tasks(chosen, profiles)
-plain = plain_scores(pairs.tasks, {"cosine": Method(), "cosine, plate-centred": Method(centre=True), "Spearman": Method(score="spearman"), "weighted connectivity": Method(score="wtcs"), "XSum": Method(score="xsum"), "Zhang": Method(score="zhang")})  # fmt: skip
-some = [m for m in candidate_methods(with_controls=pairs.tasks[0].controls is not None) if ways == "all" or (m.score in ("cosine", "spearman") and m.space.whiten == m.space.remove == 0)]  # fmt: skip
+plain = plain_scores(pairs.tasks, {"cosine": Method(), "cosine, plate-centred": Method(centre=True), "Spearman": Method(score="spearman"), "Spearman of z-scores": Method(Space("control"), "spearman"), "weighted connectivity": Method(score="wtcs"), "XSum": Method(score="xsum"), "Zhang": Method(score="zhang")})  # fmt: skip
+some = [m for m in candidate_methods(with_controls=all(t.controls is not None for t in pairs.tasks)) if ways == "all" or (m.score in ("cosine", "spearman") and m.space.whiten == m.space.remove == 0)]  # fmt: skip
 best, choice = cross_fitted_scores(pairs.tasks, some, seed=seed)
 scored = pd.concat([plain, best], ignore_index=True)
 depths, asks = [c for c in scored if c.startswith("hit@")], ["hit@1", "hit@10", "own_reciprocal_rank"]  # fmt: skip
 replicates = pd.concat([summarise(part[[*depths, "own_reciprocal_rank", "own_rank"]], part["compound"], seed=seed).assign(ranking=way, median_rank=part["own_rank"].median()) for way, part in scored.groupby("method", sort=False)], ignore_index=True)  # fmt: skip
 gain = summarise(best[asks].reset_index(drop=True) - scored.loc[scored["method"] == "cosine, plate-centred", asks].reset_index(drop=True), best["compound"], seed=seed).set_index("metric")  # fmt: skip
-n_library = int(np.median([len(t.library.delta) for t in pairs.tasks]))
+n_library, luck = int(np.median([len(t.library.delta) for t in pairs.tasks])), chance_scores(pairs.tasks).mean(numeric_only=True)  # fmt: skip
 one, first = (replicates[replicates["metric"] == m].set_index("ranking") for m in ("hit@1", "hit@10"))  # fmt: skip
-fig = found.hit_curves(hit_table(replicates[replicates["ranking"].isin(["cosine", "cosine, plate-centred", "Spearman", "chosen"])], {int(d[4:]): min(1.0, int(d[4:]) / n_library) for d in depths}), title=f"{first.loc['chosen', 'mean']:.0%} of the queries find their drug among the first ten", subtitle=f"{len(best):,} queries, about {n_library} candidates each; 95 % over drugs", y="own drug among the first K")  # fmt: skip
+fig = found.hit_curves(hit_table(replicates[replicates["ranking"].isin(["cosine", "cosine, plate-centred", "Spearman", "chosen"])], {int(d[4:]): luck[d] for d in depths}), title=f"{first.loc['chosen', 'mean']:.0%} of the queries find their drug among the first ten", subtitle=f"{len(best):,} queries, about {n_library} candidates each; 95 % over drugs", y="own drug among the first K")  # fmt: skip
 show(fig, f"How often a drug finds itself measured again ({pairs.told}), for several ways to compare and for the way chosen by other drugs.", wide=True)  # fmt: skip
 show_table(replicates[replicates["metric"].isin(["hit@1", "hit@10", "own_reciprocal_rank"])][["ranking", "metric", "mean", "low", "high", "median_rank", "n", "n_groups"]].round(4), "Every way to compare, with 95 % intervals over drugs; n queries of n_groups drugs.", rows=21, file="expression_replicates")  # fmt: skip
 say(f"By plain cosine hit@1 is {one.loc['cosine', 'mean']:.3f} and hit@10 {first.loc['cosine', 'mean']:.3f} (median rank {first.loc['cosine', 'median_rank']:.0f} of {n_library}); chosen by other drugs {one.loc['chosen', 'mean']:.3f} ({one.loc['chosen', 'low']:.3f} to {one.loc['chosen', 'high']:.3f}) and {first.loc['chosen', 'mean']:.3f} ({first.loc['chosen', 'low']:.3f} to {first.loc['chosen', 'high']:.3f}). Beyond plate-centred cosine, in pairs: hit@1 {gain.loc['hit@1', 'mean']:+.3f} ({gain.loc['hit@1', 'low']:+.3f} to {gain.loc['hit@1', 'high']:+.3f}), hit@10 {gain.loc['hit@10', 'mean']:+.3f} ({gain.loc['hit@10', 'low']:+.3f} to {gain.loc['hit@10', 'high']:+.3f}). Chosen most: {choice.loc[choice['place'] == 1, 'method'].mode().iloc[0]}.")  # fmt: skip
@@ -216,7 +219,7 @@ ladder = pd.concat([explained(group, chosen.delta, chosen.obs, seed=seed).assign
 ladder = ladder.assign(ceiling=ceiling)
 main = ladder[ladder["model"] == FORWARD].set_index("split")
 low = max(-0.1, float(ladder["value"].min()) * 1.2)
-fig = drawn.model_ladder(ladder.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=low), low=lambda t: t["low"].clip(lower=low), high=lambda t: t["high"].clip(lower=low)), Axis("share of squared change explained", (low, max(0.02, float(ladder["high"].max()) * 1.1))), title="; ".join(f"{rule}: {row['value']:.3f}, {row['ahead']:+.3f} against the best baseline" for rule, row in list(main.iterrows())[:3]), subtitle=f"95 % over drugs (lines, where lines are held out); ceiling from {n_ceiling:,} repeated conditions; cut at {low:.2f}")  # fmt: skip
+fig = drawn.model_ladder(ladder.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=low), low=lambda t: t["low"].clip(lower=low), high=lambda t: t["high"].clip(lower=low)), Axis("share explained", (low, max(0.02, float(ladder["high"].max()) * 1.1))), title="; ".join(f"{rule}: {row['value']:.3f}, {row['ahead']:+.3f} against the best baseline" for rule, row in list(main.iterrows())[:3]), subtitle="95 % over drugs (lines, scaffolds, mechanisms, where those are held out)" + (f"; ceiling: {n_ceiling:,} repeated conditions, rough for others" if n_ceiling else "") + f"; cut at {low:.2f}")  # fmt: skip
 show(fig, "Share of the squared expression change that each prediction explains on held-out conditions, for every way to hold out. Open circles are baselines; crosses are told the mechanism or the cell count.", wide=True)  # fmt: skip
 show_table(ladder.drop(columns=["label", "ceiling"])[["split", "model", "kind", "value", "low", "high", "sd", "ahead", "ahead_low", "ahead_high", "share", "n_draws"]].round(4), "The same in numbers. ahead: beyond the best baseline that is not told, paired; sd: over draws of the split; share: of the net's correction that the forward model takes.", rows=13, file="expression_models")  # fmt: skip
 say("\n".join(f"- **{rule}**: forward model {row['value']:.3f} ({row['low']:.3f} to {row['high']:.3f}), {row['ahead']:+.4f} ({row['ahead_low']:+.4f} to {row['ahead_high']:+.4f}) against the best baseline, with {row['share']:.0%} of the net's correction: " + ("better than every baseline." if row["ahead_low"] > 0 else "no better than the best baseline." if row["ahead_high"] >= 0 else "worse than the best baseline.") for rule, row in main.iterrows()))  # fmt: skip
@@ -247,13 +250,13 @@ told_kept = {m: "no skill to lose" if np.isnan(v) else f"{v:.0%}" for m, v in ke
 fig = drawn.leak_tests(leaks.assign(chance=blind, detail=leaks["model"].map(lambda m: f"kept: {told_kept[m]}")), Axis("mean correlation with the observed change", (min(-0.05, float(leaks["low"].min())), 1.0)), title=f"Skill that survives the wrong drug: leaky model {told_kept['leaky']}, forward model {told_kept['forward model']}", subtitle=f"split {rule}, highest doses; 95 % over drugs; dotted: a prediction that knows no drug")  # fmt: skip
 show(fig, "Mean correlation over genes of predicted and observed change, with the right drug, with drugs exchanged and with lines exchanged.", wide=True)  # fmt: skip
 filled = imputed(chosen, by_rule[rule][0], trained["masked"], seed=seed)
-say(f"Above a prediction that knows no drug ({blind:.2f}), this much skill survives when drugs are exchanged: forward model {told_kept['forward model']} (bound 25 %), leaky model {told_kept['leaky']} (60 % and more make a leak plain): {told_right.loc['leaky', 'right drug']:.2f} with the right drug, {told_right.loc['leaky', 'drug shuffled']:.2f} with a wrong one. Copying what the leaky model is shown scores {told_right.loc['leaky', 'input copied']:.2f} with no model at all. The masked formulation reaches {filled['some shown']:.2f} on withheld genes when others are shown, {filled['none shown']:.2f} when none is: the first would be imputation, only the second is prediction.")  # fmt: skip
+say(f"Above a prediction that knows no drug ({blind:.2f}), this much skill survives when drugs are exchanged: forward model {told_kept['forward model']} (bound 25 %), leaky model {told_kept['leaky']} (60 % and more make a leak plain): {told_right.loc['leaky', 'right drug']:.2f} with the right drug, {told_right.loc['leaky', 'drug shuffled']:.2f} with a wrong one. Copying what the leaky model is shown scores {told_right.loc['leaky', 'input copied']:.2f} with no model at all. The masked formulation reaches {filled['some shown']:.2f} on withheld genes when others are shown, {filled['none shown']:.2f} when none is: the first would be imputation, only the second is prediction." + ("" if bits.to_numpy().any() else " Without structures no prediction depends on a new drug, so the test says nothing here."))  # fmt: skip
 
 # %% [markdown]
 # ## Which drug is it
 #
 # Every held-out condition at its drug's highest dose ranks all drugs. *Observed*: against mean signatures of training drugs in the same line (over lines where there is none). *Neighbour-filled*: a drug never profiled takes the mean of its neighbours by structure. *Predicted*: what the forward model says of every drug. *f_p* places the signature among structures. Ties count by their expected value, names of one parent are one drug; a shared mechanism or target is a weaker match.
-# *Structure* is told the structure of the drug that it looks for, and is no method: it shows what a score by similarity of structures would be worth. *f_p* also names target genes, against those of the drugs of like structure, which takes no signature, and those that most drugs have.
+# *Structure* is told the structure of the drug that it looks for, and is no method: it shows what a score by similarity of structures would be worth. *f_p* also names target genes. Beside it stand two ways that see no signature: the targets of drugs of like structure, which is told which drug it is and is no rival, and the most frequent targets.
 
 # %%
 known = next((r for r in ("pair", "line") if r in by_rule), None)
@@ -276,7 +279,7 @@ fig = found.score_table(wide[r].rename(columns={"own_reciprocal_rank": "MRR", "a
 show(fig, "Every way to rank drugs by every metric, mean over queries.", wide=True)
 rankings = pd.concat([t.assign(split=r) for r, t in (tables | unseen).items()], ignore_index=True)
 show_table(rankings[rankings["metric"].isin(["hit@1", "hit@10", "own_reciprocal_rank", "ndcg@10", "ap@10"])].drop(columns="n_groups").round(4), "Rankings in numbers, with 95 % intervals over drugs.", rows=20, file="expression_rankings")  # fmt: skip
-save_table(rankings, run, "expression_rankings", {c: c.replace("_", " ") for c in rankings.columns})
+save_table(rankings, run, "expression_rankings", {"metric": "as in score_rankings of screenbook.expression.retrieval_metrics: hit@K and own_* ask for the drug itself, the others for shared mechanism and targets too", "n": "queries", "n_missing": "queries with nothing to find", "n_groups": "drugs", "mean": "over queries", "low": "95 % interval over drugs", "high": "95 % interval over drugs", "ranking": "library (by cosine), library and score, f_p, or a baseline", "split": "what was held out, and which candidates were ranked"})  # fmt: skip
 
 # %%
 queries = ranking_table(ranked[r], ["predicted" if known is None else "observed"], seed=seed)[1]
@@ -330,11 +333,11 @@ true_file = folder / "truth" / "expression_change.npy"
 if true_file.is_file():
     change = np.load(reads(true_file), allow_pickle=False)[profiles.obs_names.get_indexer(chosen.obs.index)]  # fmt: skip
     true = pd.concat([explained(group, change, chosen.obs, seed=seed).assign(split=rule.replace("_", " + ")) for rule, group in by_rule.items()], ignore_index=True)  # fmt: skip
-    fig = drawn.model_ladder(true.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=-0.3), low=lambda t: t["low"].clip(lower=-0.3)), Axis("share of true squared change explained", (-0.32, 1.0)), title="Against the change without noise", subtitle="95 % over drugs (lines, where lines are held out); cut at -0.3")  # fmt: skip
+    fig = drawn.model_ladder(true.drop(columns="model").rename(columns={"label": "model"}).assign(value=lambda t: t["value"].clip(lower=-0.3), low=lambda t: t["low"].clip(lower=-0.3)), Axis("true share explained", (-0.32, 1.0)), title="Against the change without noise", subtitle="share of the squared change without noise; 95 % over what is held out; cut at -0.3")  # fmt: skip
     show(fig, "Share of the true squared change that each prediction explains, on the same held-out conditions.", wide=True)  # fmt: skip
     facts = true[true["model"] == FORWARD].set_index("split")
     error = (chosen.delta - change) / chosen.error
-    say("; ".join(f"{rule} {row['value']:.2f} ({row['ahead']:+.2f} against the best baseline, {row['ahead_low']:+.2f} to {row['ahead_high']:+.2f})" for rule, row in facts.iterrows()) + f". The noise of one measured signature is {((chosen.delta - change) ** 2).sum() / (change**2).sum():.1f} times as large as the squared change itself, so a prediction may well be nearer to the truth than one measurement. Stated errors hold: (measured - true) / error has a standard deviation of {np.nanstd(error):.2f}.")  # fmt: skip
+    say("; ".join(f"{rule} {row['value']:.2f} ({row['ahead']:+.2f} against the best baseline, {row['ahead_low']:+.2f} to {row['ahead_high']:+.2f})" for rule, row in facts.iterrows()) + f". The noise of one measured signature is {((chosen.delta - change) ** 2).sum() / (change**2).sum():.1f} times as large as the squared change itself, so a prediction may well be nearer to the truth than one measurement. (measured - true) / error has a standard deviation of {np.nanstd(error):.2f}; 1 if errors are as large as stated.")  # fmt: skip
     lines = pd.read_csv(reads(folder / "truth" / "expression_lines.tsv"), sep="\t", index_col="cell_line")  # fmt: skip
     acts = pd.read_csv(reads(folder / "truth" / "expression_drugs.tsv"), sep="\t").drop_duplicates("structure").set_index("treatment")  # fmt: skip
     of_drug = pd.Series(lines.loc[odd].filter(like="sensitivity_").astype(float).to_numpy()[acts["mechanism"]], index=acts.index).reindex(undo["compound"])  # fmt: skip
@@ -349,9 +352,10 @@ else:
 words = {"pair": "pairs", "line": "lines", "scaffold": "scaffolds", "drug": "drugs", "mechanism": "mechanisms", "drug + line": "drugs in new lines"}  # fmt: skip
 ahead = [words[rule] for rule, row in main.iterrows() if row["ahead_low"] > 0]
 level = [words[rule] for rule, row in main.iterrows() if row["ahead_low"] <= 0]
-say(f"- Replicates: hit@10 {first.loc['chosen', 'mean']:.2f} of {n_library} by the way chosen on other drugs, {first.loc['cosine', 'mean']:.2f} by plain cosine.\n- Forward: better than every baseline for new {', '.join(ahead) or '(nothing)'}" + (f"; no better than the best one for new {', '.join(level)}" if level else "") + f".\n- Skill that survives the wrong drug: forward model {told_kept['forward model']}, leaky model {told_kept['leaky']}.\n" + ("" if known is None else f"- A drug that was profiled: hit@10 {hits[known]['observed']:.2f} by its observed signatures, {hits[known]['predicted']:.2f} by predicted ones: a predicted library {'earns' if hits[known]['predicted'] > hits[known]['observed'] else 'does not earn'} its place here.\n") + ("" if new is None else f"- A drug never profiled ({new}): among such drugs hit@10 {hits[f'{new}, only drugs never profiled']['predicted']:.2f} predicted, {hits[f'{new}, only drugs never profiled']['neighbour-filled']:.2f} by neighbours; among all drugs {hits[new]['predicted']:.2f} and {hits[new]['neighbour-filled']:.2f}. Twice the neighbours was hoped for, and is {'reached' if hits[f'{new}, only drugs never profiled']['predicted'] >= 2 * hits[f'{new}, only drugs never profiled']['neighbour-filled'] else 'not reached'}."))  # fmt: skip
-answer(f"Measured again, a drug is among the first ten of {n_library} in {first.loc['chosen', 'mean']:.0%} of the cases (plain cosine {first.loc['cosine', 'mean']:.0%}, chance {10 / max(n_library, 10):.0%}). What a drug would do is predicted better than by every simple mean for {f'{len(ahead)} of {len(main)} kinds of novelty (new ' + ', '.join(ahead) + ')' if ahead else 'no kind of novelty'}" + (f", and no better than by the best of them for new {', '.join(level)}" if level else "") + f". Of its skill, this much survives being told the wrong drug: {told_kept['forward model']}; of a model that is shown what it predicts, {told_kept['leaky']}.")  # fmt: skip
-gate(bool(first.loc["chosen", "low"] > 10 / max(n_library, 11)), f"Replicates must find each other beyond chance, with their interval: hit@10 {first.loc['chosen', 'mean']:.2f} ({first.loc['chosen', 'low']:.2f} to {first.loc['chosen', 'high']:.2f}), chance {10 / max(n_library, 11):.2f}.")  # fmt: skip
+joined = ladder[ladder["model"] == FUSED].set_index("split")
+say(f"- Replicates: hit@10 {first.loc['chosen', 'mean']:.2f} of {n_library} by the way chosen on other drugs, {first.loc['cosine', 'mean']:.2f} by plain cosine; against plate-centred cosine {gain.loc['hit@10', 'mean']:+.3f} ({gain.loc['hit@10', 'low']:+.3f} to {gain.loc['hit@10', 'high']:+.3f}), in pairs.\n- Forward: better than every baseline for new {', '.join(ahead) or '(nothing)'}" + (f"; no better than the best one for new {', '.join(level)}" if level else "") + ". Of that, joining the baselines gives " + ", ".join(f"{joined.loc[rule, 'ahead']:+.4f} of {row['ahead']:+.4f} ({rule})" for rule, row in main.iterrows()) + "; the rest is the net."  f"\n- Skill that survives the wrong drug: forward model {told_kept['forward model']}, leaky model {told_kept['leaky']}.\n" + ("" if known is None else f"- A drug that was profiled: hit@10 {hits[known]['observed']:.2f} by its observed signatures, {hits[known]['predicted']:.2f} by predicted ones.\n") + ("" if new is None else f"- A drug never profiled ({new}): among such drugs hit@10 {hits[f'{new}, only drugs never profiled']['predicted']:.2f} predicted, {hits[f'{new}, only drugs never profiled']['neighbour-filled']:.2f} by neighbours; among all drugs {hits[new]['predicted']:.2f} and {hits[new]['neighbour-filled']:.2f}. Twice the neighbours was hoped for; among all drugs that is {'reached' if hits[new]['predicted'] >= 2 * hits[new]['neighbour-filled'] else 'not reached'}."))  # fmt: skip
+answer(f"Measured again, a drug is among the first ten of {n_library} in {first.loc['chosen', 'mean']:.0%} of the cases (plain cosine {first.loc['cosine', 'mean']:.0%}, chance {luck['hit@10']:.0%}; {best['compound'].nunique()} drugs in {len(pairs.tasks)} line{'s' if len(pairs.tasks) > 1 else ''}). What a drug would do is predicted better than by every simple mean for {f'{len(ahead)} of {len(main)} kinds of novelty (new ' + ', '.join(ahead) + ')' if ahead else 'no kind of novelty'}" + (f", and no better than by the best of them for new {', '.join(level)}" if level else "") + f". Of its skill, this much survives being told the wrong drug: {told_kept['forward model']}; of a model that is shown what it predicts, {told_kept['leaky']}.")  # fmt: skip
+gate(bool(one.loc["chosen", "low"] > luck["hit@1"]), f"Replicates must find each other beyond chance, with their interval: hit@1 {one.loc['chosen', 'mean']:.2f} ({one.loc['chosen', 'low']:.2f} to {one.loc['chosen', 'high']:.2f}), chance {luck['hit@1']:.3f}.")  # fmt: skip
 headline(**{f"replicates_{m.replace('@', '')}": round(float(v["mean"]), 4) for m, v in (("hit@1", one.loc["chosen"]), ("hit@10", first.loc["chosen"]))}, **{f"explained_{r.replace(' + ', '_')}": round(float(row["value"]), 4) for r, row in main.iterrows()}, **{f"ahead_{r.replace(' + ', '_')}": round(float(row["ahead"]), 4) for r, row in main.iterrows()}, **{f"kept_{m.replace(' ', '_')}": round(float(v), 4) for m, v in kept_of.items() if np.isfinite(v)})  # fmt: skip
 
 # %% [markdown]

@@ -30,7 +30,7 @@ BASELINES = {
     "knn": "nearest structures",
     "ridge": "ridge on structure × line",
     "pca_linear": "ridge on ten components",
-    "mechanism_mean": "mean of its mechanism, if told",
+    "mechanism_mean": "mean of its mechanism",
     "cell_count": "number of cells alone",
 }
 """Each baseline, and what figures call it."""

@@ -2,8 +2,8 @@
 
 The net learns to correct the joined baselines (:mod:`.fusion`) on one part of the training
 conditions. On another part, held out by the rule of the split, least squares finds the share of
-its correction that helps; it may be none. So the prediction stands where the best of its parts
-does, whichever that is, and no test condition had a say.
+its correction that helps. Where that cannot be told from none, over resamples of what was held
+out, it is none, and the joined baselines are the prediction. No test condition has a say.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from screenbook.expression.forward import ForwardModel, ForwardSettings, train_f
 from screenbook.expression.fusion import Fusion, fit_fusion
 from screenbook.expression.training_rows import TrainingRows, subset_rows
 from screenbook.training import Keeper
+
+N_DRAWS, RISK = 500, 0.025
+"""Resamples of the units that a share is found on, and the share of them that may ask for none."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +96,25 @@ def fit_predictor(
     share = 0.0
     if held.any():
         joined, correction = Predictor(inner, fusion, net, 1.0).parts(train.obs[held])
-        weight = train.weight[held][:, None]
-        missing = train.delta[held] - joined
-        length = float((weight * correction**2).sum())
-        share = float(np.clip((weight * correction * missing).sum() / max(length, 1e-12), 0, 1))
+        share = _helpful_share(subset_rows(train, held), joined, correction, seed)
     return Predictor(train, fusion, net, share)
+
+
+def _helpful_share(
+    held: TrainingRows, joined: np.ndarray, correction: np.ndarray, seed: int
+) -> float:
+    """Find the share of a correction that least squares asks for; 0 if that may be chance."""
+    weight = held.weight[:, None]
+    unit = np.where(held.unit == "", held.obs["compound_key"].to_numpy(dtype=object), held.unit)
+    names, code = np.unique(unit.astype(str), return_inverse=True)
+    n = len(names)
+    agrees, length = (
+        np.bincount(code, (weight * correction * other).sum(axis=1), minlength=n)
+        for other in (held.delta - joined, correction)
+    )
+    if not length.sum() > 0:
+        return 0.0
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=N_DRAWS)
+    if n > 1 and np.quantile(drawn @ agrees, RISK) <= 0:
+        return 0.0
+    return float(np.clip(agrees.sum() / length.sum(), 0, 1))

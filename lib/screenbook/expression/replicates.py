@@ -23,6 +23,9 @@ from screenbook.expression.signatures import Signatures
 
 N_FOLDS = 5
 
+FEWEST = 10
+"""Pairs of drug and line that two plates must share; of few drugs a fifth."""
+
 
 @dataclass(frozen=True)
 class ReplicateTask:
@@ -82,7 +85,8 @@ def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTa
         for plate in sorted(obs["plate"].unique())
     }
     plate = max(shared, key=lambda name: shared[name])
-    if shared[plate]:
+    # One positive control on every plate makes no replicates of a screen.
+    if shared[plate] and shared[plate] >= min(FEWEST, 0.2 * obs["compound_key"].nunique()):
         on_plate = (obs["plate"] == plate).to_numpy()
         asks, answers, across = top & on_plate, top & ~on_plate, "plates"
         told = f"highest dose on {plate} asks the highest dose on all other plates"
@@ -123,6 +127,12 @@ def plain_scores(tasks: Sequence[ReplicateTask], methods: Mapping[str, Method]) 
             scores = score_library(method, task.query, task.library, task.controls)
             parts.append(_scored(scores, task).assign(method=name))
     return pd.concat(parts, ignore_index=True)
+
+
+def chance_scores(tasks: Sequence[ReplicateTask]) -> pd.DataFrame:
+    """Score an order by nothing: as :func:`plain_scores`, with ``method`` ``"chance"``."""
+    parts = [_scored(np.zeros((len(t.query.delta), len(t.library.delta))), t) for t in tasks]
+    return pd.concat(parts, ignore_index=True).assign(method="chance")
 
 
 def cross_fitted_scores(

@@ -145,8 +145,9 @@ def explained(
     """Share of the squared change that each model explains, over several draws of one rule.
 
     1 less the squared error over the squared change: 0 for a prediction of no change, below 0
-    for one that is worse. Intervals resample drugs (lines, where lines are held out), each with
-    all its conditions of all draws; differences from the best baseline do so in pairs.
+    for one that is worse. Intervals resample drugs (lines, scaffolds or mechanisms, where those are
+    held out), each with all its conditions of all draws; differences from the best baseline do so
+    in pairs.
 
     Parameters
     ----------
@@ -166,8 +167,10 @@ def explained(
         split), ``ahead``, ``ahead_low``, ``ahead_high``: what it explains beyond the best
         baseline that is not told.
     """
-    by_line = studies[0].split.rule == "line"
-    unit = obs["cell_line"].to_numpy() if by_line else parent_blocks(obs["compound_key"])
+    drug = parent_blocks(obs["compound_key"])
+    rule = studies[0].split.rule
+    unit = split_units(obs, rule) if rule in ("line", "scaffold", "mechanism") else drug
+    unit = np.where(unit == "", drug, unit)
     names, code = np.unique(unit.astype(str), return_inverse=True)
     models = [m for m in studies[0].predictions if all(s.serves[m] for s in studies)]
     lost = np.zeros((len(models), len(names)))

@@ -66,6 +66,8 @@ def leak_table(
         OTHER_DRUG: shuffle_drugs(asked.obs, seed),
         OTHER_LINE: shuffle_lines(asked.obs, seed),
     }
+    if asked.obs["cell_line"].nunique() < 2:  # there is no other line to be told
+        del questions[OTHER_LINE]
     found = {("forward model", q): study.predictor.predict(obs) for q, obs in questions.items()}
     for name, model in variants.items():
         leaky = model.settings.mode == "leaky"
