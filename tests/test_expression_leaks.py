@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from screenbook.expression.leaks import (
@@ -44,6 +44,7 @@ def steps_of(before, after):
     return dict(zip(pairs["from"], pairs["to"], strict=True))
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 9), seed=st.integers(0, 2**31))
 def test_no_drug_keeps_its_own_and_none_is_given_twice(n, seed):
     obs = table(n, 2, (5.0,))
@@ -53,6 +54,7 @@ def test_no_drug_keeps_its_own_and_none_is_given_twice(n, seed):
     assert all(a != b for a, b in became.items())
 
 
+@settings(deadline=None)
 @given(n=st.integers(2, 9), seed=st.integers(0, 2**31))
 def test_no_line_keeps_its_own_and_none_is_given_twice(n, seed):
     obs = table(2, n, (5.0,))
