@@ -9,6 +9,7 @@ import pytest
 
 from screenbook.expression.comparison import (
     Method,
+    RetrievalTask,
     SignatureRows,
     combine_methods,
     score_library,
@@ -105,8 +106,8 @@ def test_ht115_a_method_chosen_by_other_compounds_finds_twice_as_many(ht115):
     plain = own_scores(
         score_library(Method(centre=True), query, library), query.compound, library.compound
     )
-    fitted = cross_fit(query, library, METHODS, wells)
-    better = own_scores(fitted.scores, query.compound, library.compound)
+    fitted = cross_fit([RetrievalTask(query, library, wells)], METHODS)
+    better = own_scores(fitted.scores[0], query.compound, library.compound)
     gain = summarise(better - plain, query.compound).set_index("metric")
     assert gain.loc["hit@1", "low"] > 0.05
     assert gain.loc["hit@10", "low"] > 0.1
@@ -159,8 +160,8 @@ def test_a375_a_chosen_method_is_no_worse(a375):
     q, c = a375_pair(obs, 3.33, 10)
     z = robust_z(values, obs["control"].to_numpy())
     plain = own_scores(spearman(z[q], z[c]), query.compound, library.compound)
-    fitted = cross_fit(query, library, METHODS, wells)
-    better = own_scores(fitted.scores, query.compound, library.compound)
+    fitted = cross_fit([RetrievalTask(query, library, wells)], METHODS)
+    better = own_scores(fitted.scores[0], query.compound, library.compound)
     gain = summarise(better - plain, query.compound).set_index("metric")
     # 58 drugs: what is gained is within noise, or nearly.
     assert gain.loc["own_rank", "mean"] < 0

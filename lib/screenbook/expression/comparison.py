@@ -40,6 +40,25 @@ class SignatureRows:
 
 
 @dataclass(frozen=True)
+class RetrievalTask:
+    """Queries that are to find their compounds in a library.
+
+    Attributes
+    ----------
+    query, library : SignatureRows
+    controls : ndarray, shape (n_controls, n_genes), optional
+        What like wells differ by: controls less their plate's mean.
+    line : str
+        Cell line of all of them, where that is told.
+    """
+
+    query: SignatureRows
+    library: SignatureRows
+    controls: np.ndarray | None = None
+    line: str = ""
+
+
+@dataclass(frozen=True)
 class Method:
     """A way to compare signatures: space, score, and what is done about crowds.
 

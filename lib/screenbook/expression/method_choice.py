@@ -18,6 +18,7 @@ from screenbook.errors import InputError
 from screenbook.expression.comparison import (
     Comparison,
     Method,
+    RetrievalTask,
     SignatureRows,
     combine_methods,
 )
@@ -92,25 +93,24 @@ class CrossFit:
 
     Attributes
     ----------
-    scores : ndarray, shape (q, c)
-    fold : ndarray of int, shape (q,)
-        The fold of each query's compound.
+    scores : tuple of ndarray, each of shape (q, c)
+        By task.
+    fold : ndarray of int, shape (n_queries,)
+        The fold of each query's compound, one task after the other.
     choice : DataFrame
         One row per fold and chosen method: ``fold place`` (1 = best) ``method n_chosen_on``
         (queries) ``chosen_on`` (mean reciprocal rank where it was chosen) and ``held_out`` (on
         the fold itself).
     """
 
-    scores: np.ndarray
+    scores: tuple[np.ndarray, ...]
     fold: np.ndarray
     choice: pd.DataFrame
 
 
 def cross_fit(
-    query: SignatureRows,
-    library: SignatureRows,
+    tasks: Sequence[RetrievalTask],
     methods: Sequence[Method],
-    controls: np.ndarray | None = None,
     *,
     n_folds: int = 5,
     n_best: int = 3,
@@ -123,57 +123,62 @@ def cross_fit(
 
     Parameters
     ----------
-    query, library, methods, controls
-        As in :func:`judge_methods`.
+    tasks : sequence of RetrievalTask
+        Methods are chosen on all of them together: a compound is in one fold in every line.
+    methods : sequence of Method
     n_folds : int
         Groups of compounds.
     n_best : int
         Methods to average; 1 takes the best alone.
     seed : int
-        Of their draw.
-
-    Returns
-    -------
-    CrossFit
+        Of the draw of folds.
 
     Raises
     ------
     InputError
         If there are fewer compounds than folds, or none of the others is in the library.
     """
-    fold = _folds(query.compound, n_folds, seed)
-    found = judge_methods(query, library, methods, controls)
-    scores = np.full((len(fold), len(library.delta)), np.nan)
-    named = {str(method): method for method in methods}
-    known: dict[tuple[str, ...], np.ndarray] = {}
-    rows = []
-    for f in range(n_folds):
-        mine = fold == f
-        best = tuple(choose_methods(found[~mine], query.compound[~mine], n_best))
-        if best not in known:
-            chosen = [named[name] for name in best]
-            known[best] = combine_methods(chosen, query, library, controls)
-        scores[mine] = known[best][mine]
-        rows += [
-            {
-                "fold": f,
-                "place": place,
-                "method": name,
-                "n_chosen_on": int(found.loc[~mine, name].notna().sum()),
-                "chosen_on": float(found.loc[~mine, name].mean()),
-                "held_out": float(found.loc[mine, name].mean()),
-            }
-            for place, name in enumerate(best, start=1)
-        ]
-    return CrossFit(scores, fold, pd.DataFrame(rows))
-
-
-def _folds(compound: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
-    """Draw a fold for each compound, and give it to its rows."""
-    names, code = np.unique(np.asarray(compound).astype(str), return_inverse=True)
+    compound = np.concatenate([np.asarray(t.query.compound).astype(str) for t in tasks])
+    names, code = np.unique(compound, return_inverse=True)
     if not 2 <= n_folds <= len(names):
         raise InputError(
             f"{n_folds} folds of {len(names)} compounds: take 2 folds or more, each with a compound"
         )
-    order = np.random.default_rng(seed).permutation(len(names))
-    return (np.argsort(order) % n_folds)[code]
+    fold = (np.random.default_rng(seed).permutation(len(names)) % n_folds)[code]
+    judged = [judge_methods(t.query, t.library, methods, t.controls) for t in tasks]
+    found = pd.concat(judged, ignore_index=True)
+    best = [choose_methods(found[fold != f], code[fold != f], n_best) for f in range(n_folds)]
+    ends = np.cumsum([len(t.query.delta) for t in tasks])[:-1]
+    scores = tuple(
+        _scores_by_fold(task, own, best, methods)
+        for task, own in zip(tasks, np.split(fold, ends), strict=True)
+    )
+    rows = [
+        {
+            "fold": f,
+            "place": place,
+            "method": name,
+            "n_chosen_on": int(found.loc[fold != f, name].notna().sum()),
+            "chosen_on": float(found.loc[fold != f, name].mean()),
+            "held_out": float(found.loc[fold == f, name].mean()),
+        }
+        for f, chosen in enumerate(best)
+        for place, name in enumerate(chosen, start=1)
+    ]
+    return CrossFit(scores, fold, pd.DataFrame(rows))
+
+
+def _scores_by_fold(
+    task: RetrievalTask, fold: np.ndarray, best: list[list[str]], methods: Sequence[Method]
+) -> np.ndarray:
+    """Score each query by the methods that were chosen for its fold."""
+    named = {str(method): method for method in methods}
+    known: dict[tuple[str, ...], np.ndarray] = {}
+    scores = np.full((len(task.query.delta), len(task.library.delta)), np.nan)
+    for f in np.unique(fold):
+        names = tuple(best[f])
+        if names not in known:
+            chosen = [named[name] for name in names]
+            known[names] = combine_methods(chosen, task.query, task.library, task.controls)
+        scores[fold == f] = known[names][fold == f]
+    return scores

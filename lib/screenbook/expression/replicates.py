@@ -15,9 +15,14 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
-from screenbook.expression.comparison import Method, SignatureRows, combine_methods, score_library
+from screenbook.expression.comparison import (
+    Method,
+    RetrievalTask,
+    SignatureRows,
+    score_library,
+)
 from screenbook.expression.effect_metrics import score_effects
-from screenbook.expression.method_choice import choose_methods, judge_methods
+from screenbook.expression.method_choice import cross_fit
 from screenbook.expression.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
 from screenbook.expression.signatures import Signatures
 
@@ -25,24 +30,6 @@ N_FOLDS = 5
 
 FEWEST = 10
 """Pairs of drug and line that two plates must share; of few drugs a fifth."""
-
-
-@dataclass(frozen=True)
-class ReplicateTask:
-    """Queries that have their compound in a library, in one line.
-
-    Attributes
-    ----------
-    line : str
-    query, library : SignatureRows
-    controls : ndarray or None, shape (n_controls, n_genes)
-        What like wells differ by: controls less their plate's mean.
-    """
-
-    line: str
-    query: SignatureRows
-    library: SignatureRows
-    controls: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -60,7 +47,7 @@ class ReplicateTasks:
 
     across: str
     told: str
-    tasks: tuple[ReplicateTask, ...]
+    tasks: tuple[RetrievalTask, ...]
 
 
 def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTasks:
@@ -103,7 +90,7 @@ def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTa
         here = (obs["cell_line"] == line).to_numpy()
         if set(compound[here & asks]) & set(compound[here & answers]):
             query, library = (_rows(signatures, here & side) for side in (asks, answers))
-            tasks.append(ReplicateTask(line, query, library, _control_spread(profiles, line)))
+            tasks.append(RetrievalTask(query, library, _control_spread(profiles, line), line))
     if not tasks:
         raise InputError(
             "no drug was measured twice in one line, on two plates or at two doses: there are no "
@@ -112,7 +99,7 @@ def replicate_tasks(signatures: Signatures, profiles: ad.AnnData) -> ReplicateTa
     return ReplicateTasks(across, told, tuple(tasks))
 
 
-def plain_scores(tasks: Sequence[ReplicateTask], methods: Mapping[str, Method]) -> pd.DataFrame:
+def plain_scores(tasks: Sequence[RetrievalTask], methods: Mapping[str, Method]) -> pd.DataFrame:
     """Score fixed methods.
 
     Returns
@@ -129,20 +116,20 @@ def plain_scores(tasks: Sequence[ReplicateTask], methods: Mapping[str, Method]) 
     return pd.concat(parts, ignore_index=True)
 
 
-def chance_scores(tasks: Sequence[ReplicateTask]) -> pd.DataFrame:
+def chance_scores(tasks: Sequence[RetrievalTask]) -> pd.DataFrame:
     """Score an order by nothing: as :func:`plain_scores`, with ``method`` ``"chance"``."""
     parts = [_scored(np.zeros((len(t.query.delta), len(t.library.delta))), t) for t in tasks]
     return pd.concat(parts, ignore_index=True).assign(method="chance")
 
 
 def cross_fitted_scores(
-    tasks: Sequence[ReplicateTask], methods: Sequence[Method], *, n_best: int = 3, seed: int = 0
+    tasks: Sequence[RetrievalTask], methods: Sequence[Method], *, n_best: int = 3, seed: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every query by the methods that serve compounds of other folds best, in all lines.
 
     Parameters
     ----------
-    tasks : sequence of ReplicateTask
+    tasks : sequence of RetrievalTask
     methods : sequence of Method
     n_best : int
         Methods to average.
@@ -154,31 +141,12 @@ def cross_fitted_scores(
     scores : DataFrame
         As :func:`plain_scores` gives, with ``method`` ``"chosen"``.
     choice : DataFrame
-        ``fold``, ``place`` (1 = best), ``method``.
+        See :class:`~screenbook.expression.method_choice.CrossFit`.
     """
-    judged = [judge_methods(t.query, t.library, methods, t.controls) for t in tasks]
-    found = pd.concat(judged, ignore_index=True)
-    compound = np.concatenate([np.asarray(t.query.compound, dtype=str) for t in tasks])
-    names, code = np.unique(compound, return_inverse=True)
-    n_folds = min(N_FOLDS, len(names))
-    fold = (np.random.default_rng(seed).permutation(len(names)) % n_folds)[code]
-    named = {str(method): method for method in methods}
-    best = [choose_methods(found[fold != f], code[fold != f], n_best) for f in range(n_folds)]
-    parts, start = [], 0
-    for task in tasks:
-        own = fold[start : start + len(task.query.delta)]
-        start += len(own)
-        scores = np.full((len(own), len(task.library.delta)), np.nan)
-        for f in np.unique(own):
-            chosen = [named[name] for name in best[f]]
-            joined = combine_methods(chosen, task.query, task.library, task.controls)
-            scores[own == f] = joined[own == f]
-        parts.append(_scored(scores, task).assign(method="chosen"))
-    choice = pd.DataFrame(
-        [(f, i + 1, name) for f, names in enumerate(best) for i, name in enumerate(names)],
-        columns=["fold", "place", "method"],
-    )
-    return pd.concat(parts, ignore_index=True), choice
+    n_compounds = len(set(np.concatenate([t.query.compound for t in tasks])))
+    fitted = cross_fit(tasks, methods, n_folds=min(N_FOLDS, n_compounds), n_best=n_best, seed=seed)
+    parts = [_scored(scores, task) for scores, task in zip(fitted.scores, tasks, strict=True)]
+    return pd.concat(parts, ignore_index=True).assign(method="chosen"), fitted.choice
 
 
 def reference_table(signatures: Mapping[str, Signatures], profiles: ad.AnnData) -> pd.DataFrame:
@@ -228,7 +196,7 @@ def _replicate_pearson(tasks: ReplicateTasks) -> float:
     return float(np.nanmean(np.concatenate(found))) if found else float("nan")
 
 
-def _scored(scores: np.ndarray, task: ReplicateTask) -> pd.DataFrame:
+def _scored(scores: np.ndarray, task: RetrievalTask) -> pd.DataFrame:
     same = np.asarray(task.query.compound)[:, None] == np.asarray(task.library.compound)
     own = np.where(same, SAME_PARENT, NOT_RELEVANT)
     table = score_rankings(scores, own, ks=(1, 2, 5, 10, 20, 50))
