@@ -85,7 +85,7 @@ from screenbook.expression.split_study import (
     study_split,
     training_rows,
 )
-from screenbook.expression.variants import imputed, leak_table, train_variant, variant_settings
+from screenbook.expression.variants import imputed, leak_table, train_variant
 from screenbook.figures import expression_counts as counted
 from screenbook.figures import expression_models as drawn
 from screenbook.figures import expression_retrieval as found
@@ -241,7 +241,7 @@ show(fig, f"Predicted against observed change of each gene for {name}, a conditi
 # %%
 modes = ["leaky", "basal", "query", "masked"]
 brief = replace(settings, training=replace(settings.training, n_steps=n_variant_steps, warmup_steps=min(20, n_variant_steps // 4)))  # fmt: skip
-trained = run_each(train_variant, {mode: (chosen, bits, by_rule[rule][0], variant_settings(brief, mode)) for mode in modes}, jobs=jobs)  # fmt: skip
+trained = run_each(train_variant, {mode: (chosen, bits, by_rule[rule][0], replace(brief, mode=mode)) for mode in modes}, jobs=jobs)  # fmt: skip
 leaks = leak_table(chosen, by_rule[rule][0], trained, seed=seed)
 blind = float(effects.set_index("model").loc["global_mean", "pearson"])
 told_right = leaks.pivot_table(index="model", columns="question", values="value")

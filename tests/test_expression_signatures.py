@@ -238,7 +238,6 @@ def test_bulk_profiles_have_the_error_of_their_control_wells():
     assert found.obs["n_control"].eq(DMSO).all()
     same = signatures(profiles, reference="plate").delta
     assert same == pytest.approx(plain(planted(obs.assign(n_cells=1.0), variance=False)), abs=1e-5)
-    assert (found.weights == 1).all()
 
 
 def test_an_error_that_nothing_tells_is_not_made_up():
@@ -247,16 +246,6 @@ def test_an_error_that_nothing_tells_is_not_made_up():
     found = signatures(planted(single, variance=False))
     assert np.isnan(found.error).all()
     assert np.isfinite(found.delta).all()
-
-
-def test_weights_rise_with_the_root_of_cells_to_a_cap():
-    found = signatures(planted())
-    n = found.obs["n_cells"].to_numpy()
-    few, many = n < np.median(n), n >= np.median(n)
-    assert np.ptp(found.weights[many]) < 1e-12
-    ratio = found.weights[few] / np.sqrt(n[few])
-    assert ratio == pytest.approx(ratio[0])
-    assert found.weights.mean() == pytest.approx(1)
 
 
 def test_a_subset_is_taken_by_mask_position_or_series():

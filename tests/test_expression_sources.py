@@ -18,7 +18,7 @@ from screenbook.expression_set import read_profiles
 from screenbook.screen import notes_of
 from screenbook.sources import prepared
 from screenbook.sources.expression import (
-    has_expression,
+    KIND,
     open_counts,
     open_expression,
     prepare_expression,
@@ -128,7 +128,7 @@ def edit_lines(home, change):
 
 def test_a_run_without_expression_says_so_and_stops_nothing(home, capsys):
     write_params(home, "screen: {source: simulated}\n")
-    assert not has_expression("mine")
+    assert not KIND.given("mine")
     for call in (open_expression, open_counts):
         with pytest.raises(InputError, match=r"params/mine\.yml has no section `expression:`"):
             call("mine")

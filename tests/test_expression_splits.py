@@ -13,7 +13,6 @@ from screenbook.expression.overlap import overlap_audit
 from screenbook.expression.splits import (
     RULES,
     Split,
-    describe_split,
     parent_blocks,
     split_conditions,
     split_units,
@@ -89,6 +88,29 @@ def test_what_each_rule_keeps_apart():
         assert validation | test <= train
         train, validation, test = sides(obs, pair, "cell_line")
         assert validation | test <= train
+
+
+def describe_split(obs, split):
+    """Count what each part holds."""
+    table = pd.DataFrame(
+        {
+            "part": split.part,
+            "drug": parent_blocks(obs["compound_key"]),
+            "line": obs["cell_line"].astype(str).to_numpy(),
+        }
+    )
+    rows = [
+        {
+            "part": part,
+            "n_conditions": len(some),
+            "n_drugs": some["drug"].nunique(),
+            "n_lines": some["line"].nunique(),
+            "n_pairs": len(some[["drug", "line"]].drop_duplicates()),
+        }
+        for part in ("train", "validation", "test", "dropped")
+        if len(some := table[table["part"] == part])
+    ]
+    return pd.DataFrame(rows)
 
 
 def test_shares_are_kept():

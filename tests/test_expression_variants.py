@@ -5,7 +5,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from screenbook.errors import InputError
 from screenbook.expression.effect_metrics import score_effects
 from screenbook.expression.leaks import input_copy, kept_share, shuffle_drugs
 from screenbook.expression.signatures import Signatures
@@ -18,7 +17,6 @@ from screenbook.expression.variants import (
     imputed,
     leak_table,
     train_variant,
-    variant_settings,
 )
 from small_expression import BRIEF, screen, steps, study
 
@@ -178,19 +176,11 @@ def test_imputation_is_scored_on_genes_that_are_withheld_alone():
     assert copies["some shown"] == pytest.approx(copies["none shown"])
 
 
-def test_a_variant_differs_in_its_mode_alone():
-    found = variant_settings(BRIEF, "query")
-    assert found.mode == "query"
-    assert replace(found, mode=BRIEF.mode) == BRIEF
-    with pytest.raises(InputError, match="none of basal, query, masked, leaky"):
-        variant_settings(BRIEF, "open")
-
-
 @pytest.fixture(scope="module")
 def variants():
     signatures, bits = screen()
     return {
-        mode: train_variant(signatures, bits, study(), variant_settings(BRIEF, mode))
+        mode: train_variant(signatures, bits, study(), replace(BRIEF, mode=mode))
         for mode in ("leaky", "masked")
     }
 

@@ -11,7 +11,7 @@ from screenbook.__main__ import main
 from screenbook.errors import InputError
 from screenbook.image_set import read_image_set
 from screenbook.sources import images as image_sources
-from screenbook.sources.images import has_images, open_images, prepare_images
+from screenbook.sources.images import KIND, open_images, prepare_images
 from small_image_sets import metadata, pixels, write_tree
 
 SIMULATED = """
@@ -97,7 +97,7 @@ def test_options_that_cannot_be_are_refused(home, line, says):
 
 def test_a_run_without_images_says_so_and_stops_nothing(home, capsys):
     write_params(home, "screen: {source: simulated}\n")
-    assert not has_images("mine")
+    assert not KIND.given("mine")
     with pytest.raises(InputError, match=r"params/mine\.yml has no section `images:`"):
         open_images("mine")
     assert main(["images", "mine"]) == 0

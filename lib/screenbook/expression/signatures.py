@@ -66,14 +66,6 @@ class Signatures:
             self, delta=self.delta[places], error=self.error[places], obs=self.obs.iloc[places]
         )
 
-    @property
-    def weights(self) -> np.ndarray:
-        """How much each condition counts in training: root of its cells, to a cap, mean 1."""
-        n = self.obs["n_cells"].to_numpy(dtype=float)
-        n = np.where(np.isfinite(n), n, 1.0)
-        weight = np.sqrt(np.minimum(n, np.median(n)))
-        return np.asarray(weight / weight.mean())
-
 
 def at_top_dose(obs: pd.DataFrame) -> np.ndarray:
     """Find the conditions at the highest dose that their drug was given at, in any line.

@@ -166,36 +166,6 @@ def split_conditions(
     return Split(table["part"].to_numpy().astype(str), rule)
 
 
-def describe_split(obs: pd.DataFrame, split: Split) -> pd.DataFrame:
-    """Count what each part holds.
-
-    Returns
-    -------
-    DataFrame
-        One row for each part that has conditions: ``part``, ``n_conditions``, ``n_drugs``
-        (parents), ``n_lines`` and ``n_pairs``.
-    """
-    table = pd.DataFrame(
-        {
-            "part": split.part,
-            "drug": parent_blocks(obs["compound_key"]),
-            "line": obs["cell_line"].astype(str).to_numpy(),
-        }
-    )
-    rows = [
-        {
-            "part": part,
-            "n_conditions": len(some),
-            "n_drugs": some["drug"].nunique(),
-            "n_lines": some["line"].nunique(),
-            "n_pairs": len(some[["drug", "line"]].drop_duplicates()),
-        }
-        for part in (TRAIN, VALIDATION, TEST, DROPPED)
-        if len(some := table[table["part"] == part])
-    ]
-    return pd.DataFrame(rows)
-
-
 def _check(obs: pd.DataFrame, rule: str) -> None:
     if rule not in RULES:
         raise InputError(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pandas as pd
 
@@ -117,8 +115,3 @@ def imputed(
             )
         )
     return out
-
-
-def variant_settings(settings: ForwardSettings, mode: str) -> ForwardSettings:
-    """Ask for another formulation with the same budget."""
-    return replace(settings, mode=mode)

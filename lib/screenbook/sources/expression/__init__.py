@@ -51,11 +51,6 @@ KIND = Kind(
 _MODULES = {"anndata": "anndata_file"}
 
 
-def has_expression(run: str) -> bool:
-    """Whether the params file of a run has an ``expression:`` section that says something."""
-    return KIND.given(run)
-
-
 def open_expression(run: str) -> ad.AnnData:
     """Open the expression profiles of a run, making them first if they are not there.
 

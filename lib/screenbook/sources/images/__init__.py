@@ -31,11 +31,6 @@ KIND = Kind(
 )
 
 
-def has_images(run: str) -> bool:
-    """Whether the params file of a run has an ``images:`` section that says something."""
-    return KIND.given(run)
-
-
 def open_images(run: str) -> ImageSet:
     """Open the images of a run, making them first if they are not there.
 
