@@ -43,7 +43,7 @@ import pandas as pd
 
 from screenbook.checkpoints import Checkpoints
 from screenbook.expression.comparison import Method, candidate_methods
-from screenbook.expression.fingerprints import morgan_fingerprints
+from screenbook.fingerprints import morgan_fingerprints
 from screenbook.expression.forward import ForwardSettings
 from screenbook.expression.imbalance import (
     apply_thresholds,
@@ -71,7 +71,7 @@ from screenbook.expression.replicates import (
     reference_table,
     replicate_tasks,
 )
-from screenbook.expression.retrieval_metrics import grade_relevance, summarise
+from screenbook.retrieval_metrics import grade_relevance, summarise
 from screenbook.expression.signatures import REFERENCES, reliability, signatures
 from screenbook.expression.spaces import Space
 from screenbook.expression.split_study import (
@@ -279,7 +279,7 @@ fig = found.score_table(wide[r].rename(columns={"own_reciprocal_rank": "MRR", "a
 show(fig, "Every way to rank drugs by every metric, mean over queries.", wide=True)
 rankings = pd.concat([t.assign(split=r) for r, t in (tables | unseen).items()], ignore_index=True)
 show_table(rankings[rankings["metric"].isin(["hit@1", "hit@10", "own_reciprocal_rank", "ndcg@10", "ap@10"])].drop(columns="n_groups").round(4), "Rankings in numbers, with 95 % intervals over drugs.", rows=20, file="expression_rankings")  # fmt: skip
-save_table(rankings, run, "expression_rankings", {"metric": "as in score_rankings of screenbook.expression.retrieval_metrics: hit@K and own_* ask for the drug itself, the others for shared mechanism and targets too", "n": "queries", "n_missing": "queries with nothing to find", "n_groups": "drugs", "mean": "over queries", "low": "95 % interval over drugs", "high": "95 % interval over drugs", "ranking": "library (by cosine), library and score, f_p, or a baseline", "split": "what was held out, and which candidates were ranked"})  # fmt: skip
+save_table(rankings, run, "expression_rankings", {"metric": "as in score_rankings of screenbook.retrieval_metrics: hit@K and own_* ask for the drug itself, the others for shared mechanism and targets too", "n": "queries", "n_missing": "queries with nothing to find", "n_groups": "drugs", "mean": "over queries", "low": "95 % interval over drugs", "high": "95 % interval over drugs", "ranking": "library (by cosine), library and score, f_p, or a baseline", "split": "what was held out, and which candidates were ranked"})  # fmt: skip
 
 # %%
 queries = ranking_table(ranked[r], ["predicted" if known is None else "observed"], seed=seed)[1]

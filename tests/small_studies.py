@@ -4,11 +4,11 @@ from functools import cache
 
 import numpy as np
 
-from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.forward import ForwardSettings
 from screenbook.expression.signatures import signatures
 from screenbook.expression.split_study import study_split, training_rows
 from screenbook.expression_set import make_profiles
+from screenbook.fingerprints import morgan_fingerprints
 from screenbook.simulate.expression import SCALE, ExpressionSpec, simulate_expression
 from screenbook.training import TrainSettings
 

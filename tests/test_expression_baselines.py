@@ -8,10 +8,10 @@ from sklearn.neighbors import KNeighborsRegressor
 
 from screenbook.errors import InputError
 from screenbook.expression.baselines import BASELINES, predict_baselines
-from screenbook.expression.fingerprints import tanimoto
 from screenbook.expression.splits import split_conditions, split_units
 from screenbook.expression.structure_baselines import STRENGTHS, fit_ridge
 from screenbook.expression.training_rows import TrainingRows, cell_weights
+from screenbook.fingerprints import tanimoto
 
 DOSES = (0.05, 0.5, 5.0)
 

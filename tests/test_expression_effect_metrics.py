@@ -11,7 +11,7 @@ from torchmetrics.functional import pearson_corrcoef, spearman_corrcoef
 
 from screenbook.errors import InputError
 from screenbook.expression.effect_metrics import discrimination_scores, score_effects
-from screenbook.expression.retrieval_metrics import summarise
+from screenbook.retrieval_metrics import summarise
 
 
 def changes(n=30, genes=80, noise=1.0, seed=0):

@@ -14,8 +14,8 @@ from screenbook.expression.comparison import (
     score_library,
 )
 from screenbook.expression.method_choice import choose_methods, cross_fit, judge_methods
-from screenbook.expression.retrieval_metrics import score_rankings, summarise
 from screenbook.expression.spaces import Space
+from screenbook.retrieval_metrics import score_rankings, summarise
 
 METHODS = [
     Method(space, "cosine", centre)

@@ -16,9 +16,9 @@ from screenbook.checkpoints import Checkpoints
 from screenbook.chemistry import parent
 from screenbook.errors import InputError
 from screenbook.expression import load_model, predict, rank_drugs, save_model
-from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.libraries import line_mean
 from screenbook.expression.model import ExpressionModel, ship
+from screenbook.fingerprints import morgan_fingerprints
 from small_studies import SPEC, all_rows, screen, small_signatures, study, truth
 
 RULES = ("pair", "line", "scaffold")

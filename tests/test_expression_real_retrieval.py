@@ -17,8 +17,8 @@ from screenbook.expression.comparison import (
 from screenbook.expression.connectivity import score_connectivity, spearman
 from screenbook.expression.method_choice import choose_methods, cross_fit, judge_methods
 from screenbook.expression.plate_position import rank_neighbour_wells, remove_plate_trend
-from screenbook.expression.retrieval_metrics import score_rankings, summarise
 from screenbook.expression.spaces import Space
+from screenbook.retrieval_metrics import score_rankings, summarise
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 HT115 = SHARED / "prnet_demo" / "demo.h5ad"

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from screenbook.chemistry import name_compounds, scaffold
 from screenbook.errors import InputError
-from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.overlap import overlap_audit
 from screenbook.expression.splits import (
     RULES,
@@ -17,6 +16,7 @@ from screenbook.expression.splits import (
     split_conditions,
     split_units,
 )
+from screenbook.fingerprints import morgan_fingerprints
 
 TAHOE = Path(__file__).parents[2] / "shared" / "data" / "tahoe_metadata"
 RINGS = ("c1ccccc1", "c1ccncc1", "C1CCNCC1", "c1ccc2ccccc2c1", "c1ccoc1", "c1ccsc1")

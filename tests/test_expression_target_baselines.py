@@ -6,7 +6,6 @@ import pytest
 
 from screenbook.chemistry import parent
 from screenbook.errors import InputError
-from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import (
     frequent_targets,
@@ -14,6 +13,7 @@ from screenbook.expression.target_baselines import (
     score_targets,
     target_table,
 )
+from screenbook.fingerprints import morgan_fingerprints
 
 DRUGS = Path(__file__).parents[2] / "shared" / "data" / "tahoe_metadata" / "drug_metadata.parquet"
 

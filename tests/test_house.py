@@ -11,6 +11,7 @@ PACKAGE = Path(screenbook.__file__).parent
 GROUND = {
     *("errors", "paths", "threads", "blocks", "chemistry", "metadata", "screen", "settings"),
     *("image_set", "expression_set", "checkpoints", "processes", "training", "held_out"),
+    *("fingerprints", "retrieval_metrics"),
 }
 MAY_USE = {
     "simulate": GROUND,
@@ -21,13 +22,19 @@ MAY_USE = {
     "leads": GROUND | {"profiles", "hits", "classifier"},
     "images": GROUND | {"profiles"},
     "expression": GROUND | {"profiles"},
+    "structure": GROUND | {"profiles"},
+    "finetune": GROUND | {"profiles", "images"},
+    "cells": GROUND | {"profiles", "images"},
     "figures": GROUND,
     "sources": GROUND | {"profiles", "expression", "simulate", "report"},
 }
 """Each package, and what it may import beside itself. Notebooks may import all but simulate."""
 
 DRAWS = {"plotly", "matplotlib", "IPython"}
-COMPUTES = {"profiles", "hits", "classifier", "leads", "images", "expression"}
+COMPUTES = {
+    *("profiles", "hits", "classifier", "leads", "images", "expression"),
+    *("structure", "finetune", "cells"),
+}
 
 
 def imported(path):

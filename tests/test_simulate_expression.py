@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import spearmanr
 
 from screenbook.errors import InputError
-from screenbook.expression.retrieval_metrics import SAME_PARENT, score_rankings
 from screenbook.expression_set import make_profiles
+from screenbook.retrieval_metrics import SAME_PARENT, score_rankings
 from screenbook.simulate.expression import SCALE, ExpressionSpec, simulate_expression
 
 SMALL = ExpressionSpec(

@@ -2,7 +2,7 @@
 
 All scores compare changes against one real control, so that a model cannot move its score by
 predicting the control. A correlation with a constant is undefined and stays NaN: it is counted
-(:func:`screenbook.expression.retrieval_metrics.summarise`), never turned into a 0.
+(:func:`screenbook.retrieval_metrics.summarise`), never turned into a 0.
 
 A prediction of the mean change of a line correlates with every drug in it, because drugs share
 a response to stress. Figures named ``centred_`` subtract such a reference from prediction and

@@ -22,7 +22,7 @@ from screenbook.expression.comparison import (
     SignatureRows,
     combine_methods,
 )
-from screenbook.expression.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
+from screenbook.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
 
 
 def judge_methods(

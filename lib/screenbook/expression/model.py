@@ -24,7 +24,6 @@ import torch
 from screenbook.chemistry import parent
 from screenbook.errors import InputError, did_you_mean, listing
 from screenbook.expression.connectivity import score_connectivity
-from screenbook.expression.fingerprints import morgan_fingerprints
 from screenbook.expression.forward import ForwardModel, ForwardSettings, Scales
 from screenbook.expression.forward_net import ForwardNet, NetShape
 from screenbook.expression.fusion import Fusion
@@ -32,6 +31,7 @@ from screenbook.expression.libraries import asked_conditions, candidates, line_m
 from screenbook.expression.predictor import Predictor
 from screenbook.expression.split_study import SplitStudy
 from screenbook.expression.training_rows import TrainingRows
+from screenbook.fingerprints import morgan_fingerprints
 from screenbook.training import History, Keeper, TrainSettings
 
 KNOWN_DRUG = {True: ("pair", "line"), False: ("line", "pair")}

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
-from screenbook.expression.fingerprints import tanimoto
 from screenbook.expression.splits import Split, parent_blocks
+from screenbook.fingerprints import tanimoto
 
 CLOSE = 0.7
 """Tanimoto similarity from which two drugs count as close analogues."""

@@ -10,9 +10,9 @@ from typing import cast
 import numpy as np
 import pandas as pd
 
-from screenbook.expression.fingerprints import tanimoto
 from screenbook.expression.structure_baselines import N_NEIGHBOURS
 from screenbook.expression.training_rows import TrainingRows, group_means
+from screenbook.fingerprints import tanimoto
 
 
 def drug_prior(train: TrainingRows, obs: pd.DataFrame, k: int = N_NEIGHBOURS) -> np.ndarray:

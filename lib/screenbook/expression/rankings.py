@@ -17,7 +17,6 @@ from screenbook.expression.connectivity import (
 from screenbook.expression.inverse import InverseModel, InverseSettings, train_inverse
 from screenbook.expression.libraries import Retrieval, line_mean, retrieve
 from screenbook.expression.retrieval_baselines import retrieval_baselines
-from screenbook.expression.retrieval_metrics import grade_relevance, score_rankings, summarise
 from screenbook.expression.signatures import Signatures, at_top_dose, reliability
 from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
@@ -27,6 +26,7 @@ from screenbook.expression.target_baselines import (
     score_targets,
     target_table,
 )
+from screenbook.retrieval_metrics import grade_relevance, score_rankings, summarise
 
 FAMILY = ("spearman", "wtcs", "xsum", "xcos", "zhang")
 """Connectivity scores beside cosine, each against the observed library of the query's line."""
@@ -204,7 +204,7 @@ def ranking_table(
     -------
     table : DataFrame
         One row per ranking and metric: ``ranking`` and the columns of
-        :func:`~screenbook.expression.retrieval_metrics.summarise`.
+        :func:`~screenbook.retrieval_metrics.summarise`.
     queries : dict of str to DataFrame
         Scores of each query, by ranking.
     """

@@ -23,8 +23,8 @@ from screenbook.expression.comparison import (
 )
 from screenbook.expression.effect_metrics import score_effects
 from screenbook.expression.method_choice import cross_fit
-from screenbook.expression.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
 from screenbook.expression.signatures import Signatures
+from screenbook.retrieval_metrics import NOT_RELEVANT, SAME_PARENT, score_rankings
 
 N_FOLDS = 5
 
@@ -106,7 +106,7 @@ def plain_scores(tasks: Sequence[RetrievalTask], methods: Mapping[str, Method]) 
     -------
     DataFrame
         One row per query of a compound that the library has: ``method``, ``line``, ``compound``
-        and the columns of :func:`~screenbook.expression.retrieval_metrics.score_rankings`.
+        and the columns of :func:`~screenbook.retrieval_metrics.score_rankings`.
     """
     parts = []
     for task in tasks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from screenbook.errors import InputError
-from screenbook.expression.fingerprints import tanimoto
+from screenbook.fingerprints import tanimoto
 
 RETRIEVAL_BASELINES = {
     "random": "random order",

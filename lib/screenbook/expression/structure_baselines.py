@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import linalg
 
-from screenbook.expression.fingerprints import tanimoto
 from screenbook.expression.training_rows import TrainingRows, group_means
+from screenbook.fingerprints import tanimoto
 
 N_NEIGHBOURS = 5
 STRENGTHS = tuple(10.0**e for e in (-4, -3, -2, -1.5, -1, -0.5, 0, 0.5, 1, 2))

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from screenbook.errors import InputError
-from screenbook.expression.fingerprints import tanimoto
-from screenbook.expression.retrieval_metrics import score_rankings
+from screenbook.fingerprints import tanimoto
+from screenbook.retrieval_metrics import score_rankings
 
 N_NEIGHBOURS = 5
 
@@ -131,7 +131,7 @@ def score_targets(
     -------
     DataFrame, q rows
         ``n_targets``, and ``recall@K ap@K ndcg@K`` as in
-        :func:`~screenbook.expression.retrieval_metrics.score_rankings`; NaN where the targets
+        :func:`~screenbook.retrieval_metrics.score_rankings`; NaN where the targets
         of a query are not known.
     """
     named = target_table(targets)

@@ -8,10 +8,10 @@ import pandas as pd
 from screenbook.expression.effect_metrics import score_effects
 from screenbook.expression.forward import ForwardModel, ForwardSettings, train_forward
 from screenbook.expression.leaks import input_copy, shuffle_drugs, shuffle_lines
-from screenbook.expression.retrieval_metrics import summarise
 from screenbook.expression.signatures import Signatures, at_top_dose, reliability
 from screenbook.expression.split_study import SplitStudy, training_rows
 from screenbook.expression.splits import parent_blocks
+from screenbook.retrieval_metrics import summarise
 
 RIGHT, OTHER_DRUG, OTHER_LINE = "right drug", "drug shuffled", "line shuffled"
 COPIED = "input copied"

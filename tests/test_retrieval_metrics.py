@@ -17,7 +17,7 @@ from torchmetrics.functional.retrieval import (
 )
 
 from screenbook.errors import InputError
-from screenbook.expression.retrieval_metrics import grade_relevance, score_rankings, summarise
+from screenbook.retrieval_metrics import grade_relevance, score_rankings, summarise
 
 
 def plain(grades, k):

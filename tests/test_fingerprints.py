@@ -4,7 +4,7 @@ import pytest
 from rdkit import Chem, DataStructs
 from rdkit.Chem import rdFingerprintGenerator
 
-from screenbook.expression.fingerprints import N_BITS, morgan_fingerprints, tanimoto
+from screenbook.fingerprints import N_BITS, morgan_fingerprints, tanimoto
 
 ASPIRIN, CAFFEINE, IBUPROFEN = (
     "CC(=O)Oc1ccccc1C(=O)O",

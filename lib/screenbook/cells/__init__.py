@@ -1,0 +1,1 @@
+"""Single cells: where they are, what each looks like, which share a compound changes."""

@@ -1,0 +1,1 @@
+"""A network told mechanisms: backbones, layers opened for training, what they see."""

@@ -1,0 +1,1 @@
+"""What compounds do and how they are built: mechanism, structure, and what links the two."""
