@@ -5,14 +5,51 @@ import shutil
 import numpy as np
 import pandas as pd
 import pytest
+from rdkit import Chem
+from rdkit.Chem.rdMolDescriptors import CalcMolFormula
 
+from screenbook.chemistry import parent
 from screenbook.errors import InputError
 from screenbook.sources import bbbc021
+from screenbook.sources.bbbc021_structures import STRUCTURES
 from screenbook.sources.staging import to_screen
 from small_screens import SHARED
 
 WHERE = "params/bbbc021.yml screen"
 REAL = SHARED / "bbbc021_ljosa"
+
+FORMULAS = {
+    "ALLN": "C20H37N3O4",
+    "MG-132": "C26H41N3O5",
+    "proteasome inhibitor I": "C32H50N4O8",
+    "lactacystin": "C15H24N2O7S",
+    "PD-169316": "C20H13FN4O2",
+    "PP-2": "C15H16ClN5",
+    "alsterpaullone": "C16H11N3O3",
+    "anisomycin": "C14H19NO4",
+    "bryostatin": "C47H68O17",
+    "camptothecin": "C20H16N2O4",
+    "chlorambucil": "C14H19Cl2NO2",
+    "colchicine": "C22H25NO6",
+    "cyclohexamide": "C15H23NO4",
+    "cytochalasin B": "C29H37NO5",
+    "cytochalasin D": "C30H37NO6",
+    "demecolcine": "C21H25NO5",
+    "docetaxel": "C43H53NO14",
+    "emetine": "C29H40N2O4",
+    "epothilone B": "C27H41NO6S",
+    "etoposide": "C29H32O13",
+    "floxuridine": "C9H11FN2O5",
+    "latrunculin B": "C20H29NO5S",
+    "methotrexate": "C20H22N8O5",
+    "mevinolin/lovastatin": "C24H36O5",
+    "mitomycin C": "C15H18N4O5",
+    "mitoxantrone": "C22H28N4O6",
+    "nocodazole": "C14H11N3O3S",
+    "simvastatin": "C25H38O5",
+    "taxol": "C47H51NO14",
+    "vincristine": "C46H56N4O10",
+}
 
 
 def write_files(folder):
@@ -70,6 +107,12 @@ def test_features_that_are_not_finite_go_with_a_note(home):
     screen = load(home)
     assert screen.var_names.tolist() == ["a", "c"]
     assert screen.uns["dropped_features"] == '["b"]'
+
+
+def test_structures_have_the_formulas_of_their_compounds():
+    found = {name: CalcMolFormula(Chem.MolFromSmiles(s)) for name, s in STRUCTURES.items()}
+    assert found == FORMULAS
+    assert len({parent(s)[1] for s in STRUCTURES.values()}) == len(STRUCTURES) == 30
 
 
 def test_missing_files_name_the_command_and_both_folders(home):

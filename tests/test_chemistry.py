@@ -45,6 +45,11 @@ def test_unreadable_structures(smiles, capfd):
     assert capfd.readouterr() == ("", "")  # RDKit keeps its log to itself
 
 
+@pytest.mark.parametrize("smiles", ["[NH3][Pt]([NH3])(Cl)Cl", "[Li+].[Cl-]", "O"])
+def test_what_has_no_carbon_has_no_parent(smiles):
+    assert parent(smiles) is None
+
+
 def test_aliases_and_salts_of_one_structure_are_one_compound():
     treatment = ["Aspirin", "ASA ", "Aspirin", "", "aspirin sodium"]
     smiles = [ASPIRIN, ASPIRIN + " |r|", ASPIRIN, "", ASPIRIN[:-1] + "[O-].[Na+]"]

@@ -68,13 +68,16 @@ def parent(smiles: str) -> tuple[str, str] | None:
     Returns
     -------
     tuple of str or None
-        Canonical SMILES and InChIKey of the parent; None if RDKit cannot read the structure.
+        Canonical SMILES and InChIKey of the parent; None if RDKit cannot read the structure,
+        or if no carbon is left of it: without its metal cisplatin would pass for ammonia.
     """
     with BlockLogs():
         mol = Chem.MolFromSmiles(plain_smiles(smiles))
         if mol is None or mol.GetNumAtoms() == 0:
             return None
         mol = _UNCHARGER.uncharge(_FRAGMENTS.choose(rdMolStandardize.Cleanup(mol)))
+        if not any(atom.GetAtomicNum() == 6 for atom in mol.GetAtoms()):
+            return None
         key = Chem.MolToInchiKey(mol)
         return (Chem.MolToSmiles(mol), key) if key else None
 

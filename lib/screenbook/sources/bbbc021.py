@@ -20,6 +20,7 @@ from screenbook.paths import root
 from screenbook.screen import Roles
 from screenbook.settings import short
 from screenbook.sources import config
+from screenbook.sources.bbbc021_structures import STRUCTURES
 from screenbook.sources.files import TextTable
 from screenbook.sources.staging import Found, join_features
 
@@ -70,6 +71,7 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
         )
     obs = obs.merge(_annotation(mechanisms), on=["treatment", "dose"], how="left", sort=False)
     obs["moa"] = obs["moa"].fillna("").where(obs["treatment"].ne(VEHICLE), "")
+    obs["SMILES"] = obs["treatment"].map(STRUCTURES).fillna("")
     # The week in which plates were made and imaged is the batch that all of them share.
     obs["experiment"] = obs["plate"].str.partition("_")[0]
     obs["cell_type"] = "MCF7"
