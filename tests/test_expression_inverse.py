@@ -8,11 +8,10 @@ import pytest
 import torch
 
 from screenbook.checkpoints import Checkpoints
+from screenbook.contrastive import COLDEST, WARMEST
 from screenbook.errors import InputError
 from screenbook.expression.inverse import InverseSettings, train_inverse
 from screenbook.expression.inverse_net import (
-    COLDEST,
-    WARMEST,
     InverseNet,
     InverseShape,
     target_loss,

@@ -11,7 +11,7 @@ PACKAGE = Path(screenbook.__file__).parent
 GROUND = {
     *("errors", "paths", "threads", "blocks", "chemistry", "metadata", "screen", "settings"),
     *("image_set", "expression_set", "checkpoints", "processes", "training", "held_out"),
-    *("fingerprints", "retrieval_metrics"),
+    *("fingerprints", "retrieval_metrics", "contrastive"),
 }
 MAY_USE = {
     "simulate": GROUND,

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 import torch
-from torch.nn import functional as F
 
+from screenbook.contrastive import contrast
 from screenbook.errors import InputError
 from screenbook.expression.forward_net import MODES, Batch, ForwardNet, NetShape
 from screenbook.expression.fusion import change_basis
@@ -246,35 +246,6 @@ def train_forward(
 
     history = train(net, loss_of, settings.training, checkpoints=checkpoints)
     return ForwardModel(net.cpu(), settings, scales, fingerprints, history)
-
-
-def contrast(
-    a: torch.Tensor,
-    b: torch.Tensor,
-    alike: torch.Tensor,
-    weight: torch.Tensor,
-    temperature: float | torch.Tensor,
-) -> torch.Tensor:
-    """Symmetric cross entropy of finding each row's partner by cosine (InfoNCE).
-
-    Parameters
-    ----------
-    a, b : Tensor, shape (n, d)
-        Row i of each belong together.
-    alike : Tensor of bool, shape (n, n)
-        Pairs of one parent: they are not negatives of one another.
-    weight : Tensor, shape (n,)
-    temperature : float
-
-    References
-    ----------
-    van den Oord, Li and Vinyals 2018, arXiv:1807.03748; Radford et al. 2021, arXiv:2103.00020.
-    """
-    cosine = F.normalize(a, dim=1) @ F.normalize(b, dim=1).T / temperature  # (n, n)
-    own = torch.eye(len(a), dtype=torch.bool, device=a.device)
-    cosine = cosine.masked_fill(alike & ~own, -torch.inf)
-    loss = -(cosine.log_softmax(1).diagonal() + cosine.log_softmax(0).diagonal()) / 2
-    return (weight * loss).sum() / weight.sum().clamp_min(1e-6)
 
 
 def _scales(train_on: TrainingRows, settings: ForwardSettings) -> Scales:

@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 import torch
 
+from screenbook.contrastive import contrast
 from screenbook.errors import InputError
-from screenbook.expression.forward import contrast
 from screenbook.expression.inverse_net import InverseNet, InverseShape, target_loss
 from screenbook.expression.splits import parent_blocks
 from screenbook.expression.target_baselines import target_table

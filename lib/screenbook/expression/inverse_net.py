@@ -14,8 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-COLDEST, WARMEST = 0.01, 0.5
-"""Limits of the learned temperatures."""
+from screenbook.contrastive import bounded_temperature
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,7 @@ class InverseNet(nn.Module):
     @property
     def temperatures(self) -> torch.Tensor:
         """Of the comparison with structures, and of that with targets, shape (2,)."""
-        return self.log_temperature.exp().clamp(COLDEST, WARMEST)
+        return bounded_temperature(self.log_temperature)
 
     def read(self, change: torch.Tensor, basal: torch.Tensor) -> torch.Tensor:
         """Place signatures, (b, n_change) and (b, n_basal) to unit rows (b, n_space)."""
