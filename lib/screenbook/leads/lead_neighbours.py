@@ -8,6 +8,8 @@ import anndata as ad
 import numpy as np
 import pandas as pd
 
+from screenbook.profiles.treatment_means import treatment_means
+
 COLUMNS = (
     *("compound_key", "neighbour_key", "neighbour", "place", "cosine", "share_below"),
     *("best_dose", "moa", "call"),
@@ -38,28 +40,11 @@ def treatment_profiles(
         Mean over plates of the mean offset from the plate's untreated wells; plates without
         such wells do not count.
     """
-    points = np.asarray(points, dtype=np.float64)
-    plate, plates = pd.factorize(wells["batch"].astype(str))
-    is_control = (wells["role"] == untreated).to_numpy()
-    base = _group_means(points[is_control], plate[is_control], len(plates))
+    means = treatment_means(points, wells, untreated)
     best = doses.drop_duplicates("compound_key").set_index("compound_key")["best_dose"]
-    at_best = np.isclose(wells["dose"], wells["compound_key"].map(best).astype(float))
-    rows = np.flatnonzero(at_best & (wells["role"] == "treated").to_numpy())
-    rows = rows[np.isfinite(base[plate[rows], 0])]
-    code, keys = pd.factorize(wells["compound_key"].astype(str).to_numpy()[rows], sort=True)
-    pair, first, member = np.unique(
-        code * len(plates) + plate[rows], return_index=True, return_inverse=True
-    )
-    by_plate = _group_means(points[rows] - base[plate[rows]], member, len(pair))
-    return list(keys), _group_means(by_plate, code[first], len(keys))
-
-
-def _group_means(values: np.ndarray, group: np.ndarray, n: int) -> np.ndarray:
-    """Mean of rows by group, (n, k); NaN for a group without rows."""
-    sums = np.zeros((n, values.shape[1]))
-    np.add.at(sums, group, values)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(sums / np.bincount(group, minlength=n)[:, None])
+    wanted = means.treatments["compound_key"].map(best).astype(float)
+    rows = np.flatnonzero(np.isclose(means.treatments["dose"], wanted))
+    return means.treatments["compound_key"].astype(str).iloc[rows].tolist(), means.profiles[rows]
 
 
 def neighbours_of_leads(

@@ -1,0 +1,165 @@
+"""Which mechanism a compound's profile points to, and how sure that is.
+
+A compound ranks all *other* compounds of known mechanism by cosine. A mechanism is named where
+its compounds stand together at the top of that ranking, more so than groups of as many random
+compounds would; how many mechanisms were tried is paid for. It is the consistency question of
+replicate and mechanism mAP (Kalinin et al. 2025, doi:10.1038/s41467-025-60306-2), asked of one
+compound.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.stats import false_discovery_control
+
+from screenbook.structure.compound_profiles import CompoundProfiles, unit_rows
+
+N_NEAREST = 3
+"""Known compounds that are listed for each."""
+
+_FEWEST = 2  # known compounds of a mechanism that can be named
+
+
+def call_mechanisms(
+    compounds: CompoundProfiles, *, fdr: float = 0.05, null_size: int = 9999, seed: int = 0
+) -> pd.DataFrame:
+    """Name the likeliest mechanism of every compound, its own annotation set aside.
+
+    Parameters
+    ----------
+    compounds : CompoundProfiles
+        Known are those that are active and annotated. A compound whose own mechanism is known
+        is asked as if it were not, which shows how far calls can be trusted.
+    fdr : float
+        Largest q of a call.
+    null_size : int
+        Random groups of each size.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        One row for each compound, unannotated ones first, then by q: ``compound_key compound
+        moa active``, ``mechanism`` (the likeliest), ``p`` (Šidák over the mechanisms tried), ``q`` (Benjamini-Hochberg
+        over active compounds, annotated and others apart), ``support`` (share of the plates on
+        which its likeliest mechanism by that plate alone is the same), ``n_plates``,
+        ``nearest`` (known compounds with mechanism and cosine distance), ``distance`` (of the
+        nearest of that mechanism), ``verdict`` (``called``, ``no call``, ``inactive``, ``not
+        testable``: no mechanism has two other known compounds).
+    """
+    table = compounds.table
+    known = np.flatnonzero(table["active"] & table["moa"].ne(""))
+    cosine = unit_rows(compounds.profiles) @ unit_rows(compounds.profiles[known]).T
+    on_plate = unit_rows(compounds.plate_profiles) @ unit_rows(compounds.profiles[known]).T
+    owner = compounds.on_plates["compound"].to_numpy()
+    mechanisms = table["moa"].to_numpy()[known]
+    nulls = _Nulls(null_size, seed)
+    rows = []
+    for i in range(len(table)):
+        others = known != i
+        names, p = _likeliest(cosine[i, others], mechanisms[others], nulls)
+        row: dict[str, object] = {
+            **table.loc[i, ["compound_key", "compound", "moa", "active"]].to_dict(),
+            **{"mechanism": names[0] if names else "", "p": p[0] if names else np.nan},
+        }
+        plates = [
+            _likeliest(on_plate[s, others], mechanisms[others], nulls)[0][:1]
+            for s in np.flatnonzero(owner == i)
+        ]
+        row["support"] = np.mean([names[:1] == own for own in plates]) if plates else np.nan
+        row["n_plates"] = len(plates)
+        row |= _nearest(table, known[others], cosine[i, others], str(row["mechanism"]))
+        rows.append(row)
+    return _verdicts(pd.DataFrame(rows), fdr)
+
+
+def calls_checked(calls: pd.DataFrame) -> pd.DataFrame:
+    """Count how calls of compounds of known mechanism turned out.
+
+    A compound whose mechanism fewer than two other active compounds share cannot be called
+    rightly, and counts all the same: nobody knows beforehand which these are.
+
+    Returns
+    -------
+    DataFrame
+        Rows *called* and *likeliest, called or not*: ``which n right share``.
+    """
+    asked = calls[calls["active"] & calls["moa"].ne("") & calls["verdict"].ne("not testable")]
+    right = asked["mechanism"].eq(asked["moa"])
+    called = asked["verdict"].eq("called")
+    rows = [
+        {"which": name, "n": int(some.sum()), "right": int((right & some).sum())}
+        for name, some in (("called", called), ("likeliest, called or not", called | True))
+    ]
+    out = pd.DataFrame(rows)
+    return out.assign(share=out["right"] / out["n"].where(out["n"] > 0))
+
+
+class _Nulls:
+    """Average precision of random groups among n candidates, by (n, size of the group)."""
+
+    def __init__(self, size: int, seed: int) -> None:
+        self._size, self._rng = size, np.random.default_rng(seed)
+        self._kept: dict[tuple[int, int], np.ndarray] = {}
+
+    def p(self, precision: float, n: int, group: int) -> float:
+        """Share of random groups that stand as high, (b + 1) / (m + 1)."""
+        if (n, group) not in self._kept:
+            ranks = np.sort(np.argsort(self._rng.random((self._size, n)), axis=1)[:, :group]) + 1
+            self._kept[n, group] = np.sort((np.arange(1, group + 1) / ranks).mean(axis=1))
+        null = self._kept[n, group]
+        as_good = len(null) - np.searchsorted(null, precision - 1e-12)
+        return float((as_good + 1) / (len(null) + 1))
+
+
+def _likeliest(
+    cosine: np.ndarray, mechanisms: np.ndarray, nulls: _Nulls
+) -> tuple[list[str], list[float]]:
+    """Order mechanisms by p, each paid for all that were tried."""
+    names, sizes = np.unique(mechanisms.astype(str), return_counts=True)
+    names, sizes = names[sizes >= _FEWEST], sizes[sizes >= _FEWEST]
+    if not len(names):
+        return [], []
+    ranked = mechanisms.astype(str)[np.argsort(-cosine, kind="stable")]
+    found = []
+    for name, size in zip(names, sizes, strict=True):
+        at = np.flatnonzero(ranked == name) + 1
+        precision = float((np.arange(1, size + 1) / at).mean())
+        p = nulls.p(precision, len(ranked), int(size))
+        found.append((1 - (1 - p) ** len(names), -precision, str(name)))
+    found.sort()
+    return [name for _, _, name in found], [p for p, _, _ in found]
+
+
+def _nearest(
+    table: pd.DataFrame, known: np.ndarray, cosine: np.ndarray, mechanism: str
+) -> dict[str, object]:
+    """Describe the nearest known compounds, and the nearest of one mechanism."""
+    order = np.argsort(-cosine, kind="stable")
+    words = [
+        f"{table.loc[known[j], 'compound']} ({table.loc[known[j], 'moa']}) {1 - cosine[j]:.2f}"
+        for j in order[:N_NEAREST]
+    ]
+    mine = cosine[table["moa"].to_numpy()[known] == mechanism]
+    return {
+        "nearest": "; ".join(words),
+        "distance": 1 - mine.max() if len(mine) else np.nan,
+    }
+
+
+def _verdicts(calls: pd.DataFrame, fdr: float) -> pd.DataFrame:
+    calls["q"] = np.nan
+    asked = calls["active"] & calls["p"].notna()
+    for family in (calls["moa"].eq(""), calls["moa"].ne("")):
+        some = asked & family
+        if some.any():
+            calls.loc[some, "q"] = false_discovery_control(calls.loc[some, "p"])
+    calls["verdict"] = np.select(
+        [~calls["active"], calls["p"].isna(), calls["q"] <= fdr],
+        ["inactive", "not testable", "called"],
+        "no call",
+    )
+    calls.loc[calls["verdict"] == "inactive", "p"] = np.nan
+    order = np.lexsort((calls["compound"], calls["q"].fillna(2), calls["moa"].ne("")))
+    return calls.iloc[order].reset_index(drop=True)
