@@ -42,8 +42,9 @@ def call_mechanisms(
     DataFrame
         One row for each compound, unannotated ones first, then by q: ``compound_key compound
         moa active``, ``mechanism`` (the likeliest), ``p`` (Šidák over the mechanisms tried),
-        ``q`` (Benjamini-Hochberg over active compounds, annotated and others apart), ``support`` (share of the plates on
-        which its likeliest mechanism by that plate alone is the same), ``n_plates``,
+        ``q`` (Benjamini-Hochberg over active compounds, annotated and others apart),
+        ``support`` (share of the plates on which its likeliest mechanism by that plate alone
+        is the same), ``n_plates``,
         ``nearest`` (known compounds with mechanism and cosine distance), ``distance`` (of the
         nearest of that mechanism), ``verdict`` (``called``, ``no call``, ``inactive``, ``not
         testable``: no mechanism has two other known compounds).
