@@ -76,17 +76,23 @@ class Targets:
         return "" if self.names else f"no {self.kind[:-1]} varies enough over scaffolds"
 
     def scores(self, predicted: np.ndarray) -> np.ndarray:
-        """AUROC or Spearman correlation of predictions, (..., n, q) to (..., q)."""
+        """AUROC or Spearman correlation of predictions, (..., q, n) to (..., q)."""
         n = len(self.values)
-        rank = rankdata(predicted, axis=-2)
-        if self.kind == BITS:
-            having = self.values.sum(axis=0)
-            u = (rank * self.values).sum(axis=-2) - having * (having + 1) / 2
-            return np.asarray(u / (having * (n - having)))
-        truth = rankdata(self.values, axis=0) - (n + 1) / 2
-        rank -= (n + 1) / 2
-        size = np.sqrt((truth**2).sum(axis=0) * (rank**2).sum(axis=-2))
-        return np.asarray((rank * truth).sum(axis=-2) / np.maximum(size, 1e-12))
+        rank = rankdata(self.values, axis=0).T - (n + 1) / 2
+        if self.kind == BITS:  # AUROC is the rank sum of those that have the bit
+            having = self.values.sum(axis=0)[:, None]
+            weight, offset = self.values.T / (having * (n - having)), 0.5
+        else:
+            size = np.linalg.norm(rank, axis=1, keepdims=True) * np.sqrt((n**3 - n) / 12)
+            weight, offset = rank / np.maximum(size, 1e-12), 0.0
+        # One sort does it; ranks that know of ties take five times as long.
+        order = np.argsort(predicted, axis=-1)
+        ordered = np.take_along_axis(predicted, order, axis=-1)
+        if (ordered[..., 1:] == ordered[..., :-1]).any():
+            place = rankdata(predicted, axis=-1) - (n + 1) / 2
+            return np.asarray(offset + (place * weight).sum(axis=-1))
+        spread = np.take_along_axis(np.broadcast_to(weight, predicted.shape), order, axis=-1)
+        return np.asarray(offset + spread @ (np.arange(n) - (n - 1) / 2))
 
 
 def targets(compounds: CompoundSet, kind: str, *, seed: int = 0) -> Targets:
@@ -167,11 +173,11 @@ def held_out_scores(smooth: np.ndarray, wanted: Targets, drawn: np.ndarray) -> n
     for part in np.array_split(drawn, 1 + drawn.shape[0] * smooth.size // _CHUNK):
         mixed = smooth[part[:, :, None], part[:, None, :]]
         error = y - mixed @ y
-        predicted = np.empty_like(error)
+        predicted = np.empty((len(part), y.shape[1], len(y)))
         for fold in np.unique(wanted.fold):
             g = np.flatnonzero(wanted.fold == fold)
             own = np.eye(len(g)) - mixed[:, g[:, None], g]
-            predicted[:, g] = y[g] - np.linalg.solve(own, error[:, g])
+            predicted[:, :, g] = (y[g] - np.linalg.solve(own, error[:, g])).swapaxes(1, 2)
         found.append(wanted.scores(predicted))
     return np.vstack(found)
 
