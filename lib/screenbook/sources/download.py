@@ -7,6 +7,7 @@ read without being unpacked, so nothing in them can be written anywhere.
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from screenbook.sources.files import Progress, sha256
 SUMS = "SHA256SUMS"
 """Digests of what was fetched, as ``sha256sum --check`` reads them."""
 
+_DIGEST = re.compile(r"-([0-9a-fA-F]{8,64})\.")  # in the name of a file
 _CHUNK = 1 << 20
 _TIMEOUT = 60  # seconds without a byte
 _ATTEMPTS = 3
@@ -64,11 +66,52 @@ def fetch(dataset: str, source: Path | None = None) -> list[Path]:
         if source is not None:
             _copy(Path(source) / target.name, target, known)
         elif not target.is_file() or (known and sha256(target) != known):
-            _download(entry, target, known)
+            copy = f"take a copy with 'make data DATASET={dataset} FROM=folder'"
+            _download(entry, target, known, copy)
         sums[target.name] = sha256(target)
         _write_sums(folder, sums)
         fetched.append(target)
     return fetched
+
+
+def fetch_address(url: str, folder: Path, aside: str) -> Path:
+    """Bring one file from an address that no registry knows, once.
+
+    Where its name ends in ``-<beginning of its sha256>`` before the dot, as those of torchvision's
+    weights do, that is checked. Its digest is recorded in ``SHA256SUMS``, and checked from then on.
+
+    Parameters
+    ----------
+    url : str
+    folder : Path
+        Where it goes, under the last part of the address.
+    aside : str
+        What else to do if it cannot be had, for errors.
+
+    Raises
+    ------
+    InputError
+        If it cannot be had, is not what it should be, or does not fit on the disk.
+    """
+    name = url.partition("?")[0].rpartition("/")[2]
+    if not name or name in (".", "..", SUMS):
+        raise InputError(f"{url}: the address names no file; {aside}")
+    target = folder / name
+    folder.mkdir(parents=True, exist_ok=True)
+    sums = _read_sums(folder)
+    known, named = sums.get(name), _DIGEST.search(name)
+    if not target.is_file() or (known and sha256(target) != known):
+        _download({"url": url}, target, known, aside)
+    digest = sha256(target)
+    if named and not digest.startswith(named[1].lower()):
+        target.unlink()
+        raise InputError(
+            f"{name}: its sha256 begins {digest[: len(named[1])]} and its name says {named[1]}; "
+            f"it was thrown away: run this again, or {aside}"
+        )
+    sums[name] = digest
+    _write_sums(folder, sums)
+    return target
 
 
 def _registered(dataset: str) -> list[dict[str, Any]]:
@@ -94,13 +137,12 @@ def _copy(origin: Path, target: Path, known: str | None) -> None:
         _check_digest(part, known, str(origin))
 
 
-def _download(entry: Mapping[str, Any], target: Path, known: str | None) -> None:
+def _download(entry: Mapping[str, Any], target: Path, known: str | None, aside: str) -> None:
     """Fetch one file with pooch, which checks its digest and only then moves it into place."""
     pooch.get_logger().setLevel(logging.WARNING)
     url, size = entry["url"], entry.get("size")
     if size:
         _check_room(target.parent, size, target.name)
-    aside = f"take a copy with 'make data DATASET={target.parent.name} FROM=folder'"
     try:
         pooch.retrieve(
             url,
