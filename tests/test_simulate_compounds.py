@@ -8,6 +8,7 @@ from rdkit import Chem
 
 from screenbook.chemistry import parent, plain_smiles
 from screenbook.errors import InputError
+from screenbook.simulate import compounds as made
 from screenbook.simulate import screen_spec
 from screenbook.simulate.compounds import (
     BASIC,
@@ -125,6 +126,50 @@ def test_mechanism_goes_with_scaffold(library):
     active = library[library["class"] != "inert"]
     kind = active["mechanism"].map(kinds).replace("selective", "rescuer")
     assert (kind == active["class"]).all()
+
+
+def test_a_whole_tie_leaves_the_library_as_it_is_without_one(spec, library, monkeypatch):
+    monkeypatch.setattr(made, "_loosen", lambda scaffolds, tie, rng: scaffolds)
+    assert library.equals(build_library(spec, np.random.default_rng(1)))
+
+
+def on_own_scaffold(library):
+    own = {m.name: m.scaffold for m in MECHANISMS}
+    return library["mechanism"].map(own).eq(library["scaffold"]).to_numpy()
+
+
+@pytest.mark.parametrize("tie", [0.0, 0.5, 0.8])
+def test_a_loose_tie_moves_scaffolds_and_nothing_else(library, tie):
+    spec = screen_spec(scaffold_tie=tie)
+    loose = build_library(spec, np.random.default_rng(1))
+    kept = on_own_scaffold(loose)
+    # Of those untied one in nineteen meets the scaffold of its own mechanism by chance.
+    assert abs(kept.mean() - (tie + (1 - tie) / len(MECHANISMS))) < 0.15
+    assert (loose["scaffold"][kept] == library["scaffold"][kept]).all()
+    same = ["compound", "alias", "mechanism", "class", "only", "reference"]
+    assert loose[same].equals(library[same])
+    assert loose["compound_key"].is_unique
+    for row in loose.itertuples():
+        assert parent(row.smiles) == (row.smiles, row.compound_key)
+        query = Chem.AdjustQueryProperties(Chem.MolFromSmiles(row.scaffold))
+        assert Chem.MolFromSmiles(row.smiles).HasSubstructMatch(query)
+    salts = loose[loose["alias"] != ""]
+    assert len(salts) == spec.n_aliases
+    assert all(parent(f"{s}.Cl")[1] == k for s, k in salts[["smiles", "compound_key"]].to_numpy())
+
+
+def test_what_is_untied_stays_so_as_the_tie_loosens():
+    kept = [
+        on_own_scaffold(build_library(screen_spec(scaffold_tie=t), np.random.default_rng(1)))
+        for t in (0.2, 0.5, 0.9)
+    ]
+    assert (kept[0] <= kept[1]).all()
+    assert (kept[1] <= kept[2]).all()
+
+
+def test_a_tie_beyond_its_range_is_refused():
+    with pytest.raises(InputError, match=r"scaffold_tie is 1\.5: give a value from 0 to 1"):
+        screen_spec(scaffold_tie=1.5)
 
 
 def test_some_analogues_on_active_scaffolds_are_silent(library):

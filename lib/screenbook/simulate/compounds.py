@@ -1,8 +1,9 @@
 """A library of invented compounds: valid structures, names no drug bears, mechanisms.
 
 Structures are put together from scaffolds and substituents. Mechanism is tied to scaffold, as
-in a real library, and as there a scaffold is no promise: some analogues do nothing. A structure
-may by chance have been made by somebody; names and mechanisms are invented throughout.
+in a real library, and as there a scaffold is no promise: some analogues do nothing. The tie can
+be loosened, to see what tests of structure make of it. A structure may by chance have been made
+by somebody; names and mechanisms are invented throughout.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ MECHANISMS = (
     Mechanism("enzyme tuner T", "inert", "[*:1]c1ccc(NC(=O)N[*:2])cc1"),
     Mechanism("transport tuner U", "inert", "[*:1]c1ccc(-c2noc(CN[*:2])n2)cc1"),
 )
-"""All mechanisms; the members of one share a scaffold."""
+"""All mechanisms; the members of one share a scaffold, unless ``scaffold_tie`` is below 1."""
 
 ON_CARBON = (
     *("F", "Cl", "Br", "C", "CC", "C(C)C", "C1CC1", "C(C)(C)C", "C(F)(F)F", "C#N", "OC", "OCC"),
@@ -111,9 +112,9 @@ def build_library(spec: ScreenSpec, rng: np.random.Generator) -> pd.DataFrame:
         One row per compound in the order of its code, columns ``compound`` (its name),
         ``alias`` (second name, of the salt; ``""`` for most), ``compound_key`` (InChIKey of
         the parent), ``smiles`` (of the parent), ``metadata_smiles`` (as a file has it, with
-        ChemAxon tail), ``scaffold``, ``mechanism``, ``moa`` (the mechanism where it is known,
-        else ``""``), ``class``, ``only`` (the one cell type it rescues; ``""`` otherwise) and
-        ``reference``.
+        ChemAxon tail), ``scaffold`` (that it is built on), ``mechanism``, ``moa`` (the
+        mechanism where it is known, else ``""``), ``class``, ``only`` (the one cell type it
+        rescues; ``""`` otherwise) and ``reference``.
 
     Raises
     ------
@@ -124,7 +125,8 @@ def build_library(spec: ScreenSpec, rng: np.random.Generator) -> pd.DataFrame:
     table["reference"] = _pick_references(table, spec)
     table = table.iloc[rng.permutation(len(table))].reset_index(drop=True)
     table.insert(0, "compound", [f"SBK-{i + 1:04d}" for i in range(len(table))])
-    table["mechanism"], table["scaffold"] = _assign_mechanisms(table, spec, rng)
+    table["mechanism"], own = _assign_mechanisms(table, spec, rng)
+    table["scaffold"] = _loosen(own, spec.scaffold_tie, rng.spawn(1)[0])
     has_alias = np.zeros(len(table), dtype=bool)
     has_alias[_alias_rows(table, spec, rng)] = True
     table["smiles"], table["compound_key"] = _draw_structures(table, has_alias, rng)
@@ -184,6 +186,16 @@ def _assign_mechanisms(
         chosen.append(choice[turn.get(key, 0) % len(choice)])
         turn[key] = turn.get(key, 0) + 1
     return [m.name for m in chosen], [m.scaffold for m in chosen]
+
+
+def _loosen(scaffolds: list[str], tie: float, rng: np.random.Generator) -> np.ndarray:
+    """Give all but a share of compounds the scaffold of a random mechanism.
+
+    The generator is one of its own, and a compound untied at one value is so at all lower ones.
+    """
+    untied = rng.random(len(scaffolds)) >= tie
+    others = rng.choice([m.scaffold for m in MECHANISMS], len(scaffolds))
+    return np.where(untied, others, scaffolds).astype(object)
 
 
 def _alias_rows(table: pd.DataFrame, spec: ScreenSpec, rng: np.random.Generator) -> np.ndarray:

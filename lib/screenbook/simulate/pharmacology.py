@@ -129,7 +129,7 @@ def off_axis_directions(
 def glow_features(
     library: pd.DataFrame, n_features: int, n_glow: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Draw the features in which fluorescent compounds glow: the same within a scaffold.
+    """Draw the features in which fluorescent compounds glow: the same within a mechanism.
 
     Returns
     -------
@@ -138,8 +138,8 @@ def glow_features(
     """
     pattern = np.zeros((len(library), n_features), dtype=np.float32)
     glowing = library["class"].eq("fluorescent").to_numpy()
-    for scaffold in sorted(library.loc[glowing, "scaffold"].unique()):
+    for mechanism in sorted(library.loc[glowing, "mechanism"].unique()):
         where = rng.choice(n_features, min(n_glow, n_features), replace=False)
-        rows = np.flatnonzero(glowing & library["scaffold"].eq(scaffold).to_numpy())
+        rows = np.flatnonzero(glowing & library["mechanism"].eq(mechanism).to_numpy())
         pattern[np.ix_(rows, where)] = rng.choice([1.0, 1.0, -1.0], len(where))
     return pattern

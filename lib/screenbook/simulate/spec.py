@@ -102,6 +102,9 @@ class ScreenSpec:
     silent_analogues : float
         Fraction of the inert compounds that share the scaffold, and hence the annotation,
         of an active class.
+    scaffold_tie : float
+        Fraction of compounds built on the scaffold of their mechanism; the others are built on
+        that of a mechanism drawn at random, and act as their own.
     infection : float
         Length of the infection: healthy wells to untreated active ones, well SD.
     infection_bend : float
@@ -208,6 +211,7 @@ class ScreenSpec:
     n_chemaxon: int = 3
     annotated: float = 0.85
     silent_analogues: float = 0.25
+    scaffold_tie: float = 1.0
 
     infection: float = 3.6
     infection_bend: float = 0.2
@@ -273,7 +277,7 @@ MAX_ROWS = 52
 _MOST = {
     **dict.fromkeys(("annotated", "silent_analogues", "rescue_toxicity"), 1.0),
     **dict.fromkeys(("cell_loss_disguise", "outlier_fraction", "empty_fraction"), 1.0),
-    **dict.fromkeys(("blank_empty_fraction", "infection_bend"), 1.0),
+    **dict.fromkeys(("blank_empty_fraction", "infection_bend", "scaffold_tie"), 1.0),
     **dict.fromkeys(("load_spread", "plate_load_spread", "selective_ec50_spread"), 3.0),
     **dict.fromkeys(("experiment_scale", "plate_scale", "pipetting_gradient"), 3.0),
     **dict.fromkeys(("plate_tilt", "experiment_rotation"), 90.0),

@@ -34,7 +34,7 @@ LEAST_WITH = 5
 """Compounds that must have a bit, and that must lack it."""
 LEAST_SCAFFOLDS = 3
 """Scaffolds on which a bit must be found, and on which it must be missing."""
-MOST_BITS = 100
+MOST_BITS = 40
 """Bits that are predicted, those nearest to half of the compounds first."""
 
 BITS, DESCRIPTORS = "fingerprint bits", "descriptors"

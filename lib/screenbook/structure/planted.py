@@ -110,9 +110,7 @@ def rejection_rates(compounds: CompoundSet, planting: Planting | None = None) ->
     return pd.DataFrame(rows).assign(n_compounds=len(compounds))
 
 
-def plant(
-    compounds: CompoundSet, scenario: str, dial: float, planting: Planting
-) -> np.ndarray:
+def plant(compounds: CompoundSet, scenario: str, dial: float, planting: Planting) -> np.ndarray:
     """Draw phenotypes, (n_plantings, n, n_dimensions).
 
     The structure's part is a random linear map of the Tanimoto kernel's principal components,
