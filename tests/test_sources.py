@@ -104,7 +104,7 @@ def test_the_simulated_screen_comes_with_its_truth(home):
     prepare("fast")
     truth = home / "build" / "fast" / "truth"
     tables = {p.stem: pd.read_csv(p, sep="\t") for p in truth.iterdir()}
-    assert set(tables) == {"compounds", "plates", "wells"}
+    assert set(tables) == {"compounds", "plates", "wells", "library"}
     wells = open_wells("fast")
     assert len(tables["wells"]) == wells.n_obs
     known = set(wells.obs["compound_key"]) - {""}

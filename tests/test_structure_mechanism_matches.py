@@ -5,8 +5,13 @@ import pandas as pd
 import pytest
 
 from planted_mechanisms import wells_of
+from screenbook.errors import InputError
 from screenbook.profiles.treatment_means import TreatmentMeans, treatment_means
-from screenbook.structure.mechanism_matches import match_scores, match_treatments
+from screenbook.structure.mechanism_matches import (
+    match_scores,
+    match_treatments,
+    published_scores,
+)
 
 
 def by_hand():
@@ -52,3 +57,17 @@ def test_planted_mechanisms_and_noise():
     assert scores[4.0]["value"] > 0.95
     assert scores[0.0]["low"] < scores[0.0]["chance"] < scores[0.0]["high"]
     assert scores[0.0]["chance"] == pytest.approx(0.17, abs=0.05)
+
+
+def test_published_results_are_read():
+    table = published_scores(["factor analysis | 0.94 | | doi:10.1", "DINO|0.9|0.92|log"])
+    assert table["method"].tolist() == ["factor analysis", "DINO"]
+    assert table["NSC"].tolist() == [0.94, 0.9]
+    assert np.isnan(table["NSCB"].iloc[0])
+    assert published_scores([]).columns.tolist() == ["method", "NSC", "NSCB", "source"]
+
+
+@pytest.mark.parametrize("line", ["a | 0.9", " | 0.9 | 0.9 | x", "a | 94 | | x", "a | high | | x"])
+def test_published_results_that_cannot_be_read_are_named(line):
+    with pytest.raises(InputError, match="published:"):
+        published_scores([line])

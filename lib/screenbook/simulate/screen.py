@@ -37,6 +37,7 @@ from screenbook.simulate.embedding import FeatureMap, feature_map, small_rotatio
 from screenbook.simulate.layout import lay_out, list_plates, well_names
 from screenbook.simulate.pharmacology import EFFECTS, draw_pharmacology, glow_features
 from screenbook.simulate.spec import ACTIVE, INACTIVATED, MOCK, ScreenSpec
+from screenbook.simulate.unscreened import unscreened_analogues
 
 OBS_COLUMNS = (
     *("cell_type", "experiment", "plate", "well", "site", "disease_condition"),
@@ -47,6 +48,7 @@ OBS_COLUMNS = (
 # Names of the independent random streams; a number never changes its meaning.
 _LIBRARY, _PHARMACOLOGY, _LAYOUT, _BIOLOGY, _GLOW, _PLATES = range(6)
 _EXPERIMENT, _PLATE_EFFECT, _WELLS, _STATES, _SITES, _FEATURES = range(6, 12)
+_UNSCREENED = 12
 
 
 def _stream(spec: ScreenSpec, *key: int) -> np.random.Generator:
@@ -67,8 +69,8 @@ class Simulated:
     library : DataFrame
         The compounds, see :func:`~screenbook.simulate.compounds.build_library`.
     truth : dict of str to DataFrame
-        ``compounds`` (one row per compound and cell type it was tried on), ``plates`` and
-        ``wells``; see :func:`simulate_screen`.
+        ``compounds`` (one row per compound and cell type it was tried on), ``plates``,
+        ``wells`` and ``library``; see :func:`simulate_screen`.
     """
 
     spec: ScreenSpec
@@ -188,6 +190,9 @@ def simulate_screen(spec: ScreenSpec) -> Simulated:
         wells
             ``cell_type experiment plate well disease_condition compound dose`` and the columns of
             :func:`~screenbook.simulate.cells.draw_wells`.
+        library
+            Structures that were not screened, see
+            :func:`~screenbook.simulate.unscreened.unscreened_analogues`.
     """
     library = build_library(spec, _stream(spec, _LIBRARY))
     pharmacology = draw_pharmacology(spec, library, _stream(spec, _PHARMACOLOGY))
@@ -198,6 +203,7 @@ def simulate_screen(spec: ScreenSpec) -> Simulated:
         "compounds": _compound_truth(library, pharmacology, layout, plates),
         "plates": _plate_truth(spec, network, plates),
         "wells": _well_truth(spec, library, pharmacology, layout, plates),
+        "library": unscreened_analogues(library, spec.n_unscreened, _stream(spec, _UNSCREENED)),
     }
     return Simulated(
         spec=spec,

@@ -93,6 +93,8 @@ class ScreenSpec:
         For each cell type, compounds that rescue it alone.
     n_aggravators, n_toxic, n_off_axis, n_fluorescent : int
         Compounds of the other classes; the rest is inert.
+    n_unscreened : int
+        Further analogues of these compounds, in no well.
     n_aliases : int
         Compounds that go by two names, free base on some plates and salt on others.
     n_chemaxon : int
@@ -207,6 +209,7 @@ class ScreenSpec:
     n_toxic: int = 12
     n_off_axis: int = 18
     n_fluorescent: int = 5
+    n_unscreened: int = 200
     n_aliases: int = 2
     n_chemaxon: int = 3
     annotated: float = 0.85

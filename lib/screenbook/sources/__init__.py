@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import anndata as ad
+import pandas as pd
 
 from screenbook.errors import InputError, did_you_mean
 from screenbook.paths import base_run, build_dir, params_file, replacing, root
@@ -64,7 +65,8 @@ def open_wells(run: str) -> ad.AnnData:
 def prepare(run: str) -> Path:
     """Make the screen of a run, unless it is there and still what the params file asks for.
 
-    Writes ``screen.zarr``, ``wells.zarr``, for a simulated screen ``truth/*.tsv``, and last
+    Writes ``screen.zarr``, ``wells.zarr``, for a simulated screen ``truth/*.tsv`` and
+    ``library.tsv`` (structures that were never imaged), and last
     ``screen.json``: source, counts, notes, the digest of every input, seconds. When nothing
     needs making, ``screen.json`` is only touched, so that Make sees it newer than the params.
 
@@ -93,6 +95,9 @@ def prepare(run: str) -> Path:
     wells = aggregate_wells(screen)
     write_screen(wells, folder / "wells.zarr")
     _write_truth(found, folder / "truth")
+    (folder / "library.tsv").unlink(missing_ok=True)  # of what the run was before
+    if found.library is not None:
+        _write_table(found.library, folder / "library.tsv")
     facts = {
         "run": run,
         "source": section["source"],
@@ -190,5 +195,9 @@ def _files(inputs: list[Path]) -> list[Path]:
 def _write_truth(found: Found, folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)  # of what the run was before
     for name, table in sorted(found.truth.items()):
-        with replacing(folder / f"{name}.tsv") as part:
-            table.to_csv(part, sep="\t", index=False, lineterminator="\n")
+        _write_table(table, folder / f"{name}.tsv")
+
+
+def _write_table(table: pd.DataFrame, path: Path) -> None:
+    with replacing(path) as part:
+        table.to_csv(part, sep="\t", index=False, lineterminator="\n")

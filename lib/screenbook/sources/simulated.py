@@ -41,4 +41,5 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
         origin=where,
         key="site_id",
         truth=simulated.truth,
+        library=simulated.truth["library"][["compound", "smiles"]],
     )

@@ -55,6 +55,8 @@ class Found:
         One of `NONFINITE`.
     truth : dict of str to DataFrame
         Truth tables of a simulated screen.
+    library : DataFrame, optional
+        ``compound smiles`` of structures that were never imaged, if any came with the screen.
     """
 
     obs: pd.DataFrame
@@ -68,6 +70,7 @@ class Found:
     notes: list[str] = field(default_factory=list)
     nonfinite: str = "refuse"
     truth: dict[str, pd.DataFrame] = field(default_factory=dict)
+    library: pd.DataFrame | None = None
 
 
 def to_screen(found: Found) -> ad.AnnData:

@@ -7,9 +7,12 @@ compares representations of one screen, counts them as wrong.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 
+from screenbook.errors import InputError
 from screenbook.profiles.mechanism import MechanismMatch, match_mechanisms
 from screenbook.profiles.treatment_means import TreatmentMeans
 
@@ -106,6 +109,41 @@ def match_scores(
             }
         )
     return pd.DataFrame(rows)
+
+
+def published_scores(lines: Sequence[str]) -> pd.DataFrame:
+    """Read what others reported on the same screen.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        ``method | NSC | NSCB | source``, shares from 0 to 1; blank where not reported.
+
+    Returns
+    -------
+    DataFrame
+        ``method NSC NSCB source``.
+
+    Raises
+    ------
+    InputError
+        If a line has other parts, or a share is none.
+    """
+    rows = []
+    for line in lines:
+        parts = [part.strip() for part in line.split("|")]
+        if len(parts) != 4 or not parts[0]:
+            raise InputError(
+                f"published: {line!r} has {len(parts)} parts; write 'method | NSC | NSCB | source'"
+            )
+        shares = []
+        for part in parts[1:3]:
+            share = pd.to_numeric(part or "nan", errors="coerce")
+            if part and not 0 <= share <= 1:
+                raise InputError(f"published: {part!r} in {line!r} is no share between 0 and 1")
+            shares.append(float(share))
+        rows.append((parts[0], *shares, parts[3]))
+    return pd.DataFrame(rows, columns=["method", "NSC", "NSCB", "source"])
 
 
 def _interval(
