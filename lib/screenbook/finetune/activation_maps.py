@@ -54,6 +54,28 @@ def mean_maps(backbone: Encoder, fields: np.ndarray) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
+def map_pictures(maps: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Make pictures of averaged maps, each from black (its lowest) to white (its highest).
+
+    Parameters
+    ----------
+    maps : dict of str to ndarray, shape (n, y', x')
+        Of :func:`mean_maps`.
+
+    Returns
+    -------
+    dict of str to ndarray of uint8, shape (n, y, x)
+        All of the size of the stain; a pixel of a map becomes a square.
+    """
+    pictures = {}
+    for name, each in maps.items():
+        low, high = (f(each, axis=(1, 2), keepdims=True) for f in (np.min, np.max))
+        grey = 255 * (each - low) / np.where(high > low, high - low, 1.0)
+        large = F.interpolate(torch.from_numpy(grey)[:, None].float(), maps[INPUT].shape[1:])
+        pictures[name] = large[:, 0].round().to(torch.uint8).numpy()
+    return pictures
+
+
 def layer_table(
     backbone: Encoder,
     fields: np.ndarray,

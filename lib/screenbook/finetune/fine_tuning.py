@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from screenbook.errors import InputError
 from screenbook.finetune.backbones import layers_of
@@ -56,6 +57,10 @@ class Tuning:
         Looks at the validation without a lower loss after which a training is given up.
     n_watched : int
         Training and validation fields looked at, at most: so many of each.
+    memory : float
+        What the moving average of the weights keeps of itself in a step; it is what is looked at
+        and asked. 0 takes the weights as they are, which in short trainings with few compounds
+        tell much less or more than a step ago.
     """
 
     training: TrainSettings = field(
@@ -74,6 +79,12 @@ class Tuning:
     early_stopping: bool = True
     patience: int = 4
     n_watched: int = 160
+    memory: float = 0.9
+
+
+def quick(tuning: Tuning, **training: Any) -> Tuning:
+    """Change settings of the training alone, say ``quick(tuning, n_steps=50)``."""
+    return replace(tuning, training=replace(tuning.training, **training))
 
 
 @dataclass(frozen=True)
@@ -166,10 +177,17 @@ def fine_tune(
         net = MechanismNet(backbone, int(code.max()) + 1, n_open)
     weight = 1.0 / np.bincount(code[learn])[code[learn]]
     views = ViewSettings(size=_view_size(fields.shape[-1], tuning.area))
-    watched = _some(learn, tuning.n_watched, settings.seed), _some(
-        validate, tuning.n_watched, settings.seed
+    watched = (
+        _some(learn, tuning.n_watched, settings.seed),
+        _some(validate, tuning.n_watched, settings.seed),
     )
-    best = _Best(net)
+    average = AveragedModel(
+        net.to(pick_device(settings.device)),
+        multi_avg_fn=get_ema_multi_avg_fn(tuning.memory),
+        use_buffers=True,
+    )
+    mean_net: MechanismNet = average.module
+    best = _Best(mean_net)
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, float]]:
         rows = step.rng.choice(learn, min(tuning.n_fields, len(learn)), p=weight / weight.sum())
@@ -178,7 +196,7 @@ def fine_tune(
             x = one_view(x, views.size, (tuning.area, 1.0), views, step.draws)
         told: dict[str, float] = {}
         if step.recorded:
-            told = _watch(net, fields, code, *watched)
+            told = _watch(mean_net, fields, code, *watched)
             best.see(step.number, told.get("validation_loss"))
         target = torch.from_numpy(code[rows]).to(step.device)
         return cross_entropy(net(x.to(step.device)), target), told
@@ -188,9 +206,15 @@ def fine_tune(
             return f"no lower loss in {tuning.patience} looks"
         return ""
 
-    history: History = train(net, loss_of, settings, stop_when=stop_when)
-    n_steps = best.restore(net) if len(validate) and tuning.early_stopping else settings.n_steps
-    return Tuned(net.cpu(), n_steps, history.table)
+    history: History = train(
+        *(net, loss_of, settings),
+        after_step=lambda _: average.update_parameters(net),
+        stop_when=stop_when,
+    )
+    n_steps = settings.n_steps
+    if len(validate) and tuning.early_stopping:
+        n_steps = best.restore()
+    return Tuned(mean_net.cpu().eval(), n_steps, history.table)
 
 
 def fine_tune_twice(
@@ -267,8 +291,8 @@ class _Best:
             self.loss, self.step, self.looks_since = loss, step, 0
             self._state = copy.deepcopy(self._net.state_dict())
 
-    def restore(self, net: nn.Module) -> int:
-        net.load_state_dict(self._state)
+    def restore(self) -> int:
+        self._net.load_state_dict(self._state)
         return self.step
 
 
@@ -289,7 +313,6 @@ def _watch(
             told[name] = _recall(scores.argmax(dim=1).cpu().numpy(), code[rows])
             if name == "validation":
                 told["validation_loss"] = float(cross_entropy(scores, truth))
-    net.train()
     return told
 
 

@@ -30,7 +30,7 @@ from screenbook.processes import run_each
 
 HONEST, LEAK = KINDS[0], KINDS[-1]
 PLAIN = "all layers, no remedy"
-"""All layers trained to the last step, without augmentation, weight decay or early stopping."""
+"""All layers trained to the last step, without augmentation, weight decay, early stopping or averaging."""
 
 Key = tuple[str, str, int]
 
@@ -159,7 +159,7 @@ def rung_names(layers: list[str]) -> tuple[str, ...]:
 def without_remedies(tuning: Tuning) -> Tuning:
     """Take off what is meant to keep a network from overfitting."""
     training = replace(tuning.training, weight_decay=0.0)
-    return replace(tuning, training=training, augment=False, early_stopping=False)
+    return replace(tuning, training=training, augment=False, early_stopping=False, memory=0.0)
 
 
 def _do(function: Callable[..., Any], *arguments: Any) -> Any:

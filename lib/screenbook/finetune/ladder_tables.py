@@ -158,9 +158,7 @@ def compound_table(calls: pd.DataFrame) -> pd.DataFrame:
     """
     names = sorted(set(calls["mechanism"]))
     shares = calls.groupby(["mechanism", "compound"])[names].mean()
-    right = (calls["called"] == calls["mechanism"]).groupby(
-        [calls["mechanism"], calls["compound"]]
-    )
+    right = (calls["called"] == calls["mechanism"]).groupby([calls["mechanism"], calls["compound"]])
     out = pd.DataFrame(
         {
             "n_fields": right.size(),
