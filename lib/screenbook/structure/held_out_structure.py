@@ -1,4 +1,4 @@
-"""Can the picture of a cell tell the structure of a compound on a scaffold it never saw?
+"""Predict a compound's structure from its picture, for scaffolds that were never seen.
 
 Ridge regression from the profile to fingerprint bits and physico-chemical descriptors, all
 compounds of a Bemis-Murcko scaffold held out together, so that no analogue with the same ring
@@ -27,7 +27,7 @@ from screenbook.structure.permutations import (
     mechanism_codes,
     shuffles,
 )
-from screenbook.structure.similarity import CompoundSet
+from screenbook.structure.similarity import CompoundSet, unit
 
 N_FOLDS = 5
 LEAST_WITH = 5
@@ -140,8 +140,7 @@ def smoother(profiles: np.ndarray) -> np.ndarray:
     -------
     ndarray of float64, shape (..., n, n)
     """
-    length = np.linalg.norm(profiles, axis=-1, keepdims=True)
-    points = profiles / np.maximum(length, np.finfo(float).tiny)
+    points = unit(profiles)
     points = points - points.mean(axis=-2, keepdims=True)
     kernel = points @ points.swapaxes(-1, -2)
     n = kernel.shape[-1]

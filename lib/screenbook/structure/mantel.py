@@ -146,7 +146,7 @@ def mantel_table(
     if compounds.refusal:
         raise InputError(compounds.refusal)
     mechanism, known = compounds.mechanism, compounds.mechanism != ""
-    pictures = Pictures.of(compounds.profiles[None])
+    pictures = Pictures(compounds.phenotype[None], compounds.table[["strength"]].to_numpy().T)
     structure = compounds.structure
     shared = (mechanism[known][:, None] == mechanism[known]).astype(float)
     plain, drawn = QUESTIONS[0], (n_permutations, seed)
@@ -172,7 +172,7 @@ class Pictures:
     similarity : ndarray, shape (m, n, n)
         Cosine of all pairs.
     length : ndarray, shape (m, n)
-        Of each profile: how strongly a compound acts.
+        How strongly each compound acts.
     """
 
     similarity: np.ndarray
@@ -302,7 +302,7 @@ def _mechanism_means(
 
 
 def _blocks(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Number the pairs of mechanisms that pairs of compounds belong to."""
+    """Give each pair of compounds the number of its pair of mechanisms."""
     low, high = np.minimum(first, second), np.maximum(first, second)
     return np.unique(low * (high.max() + 1) + high, return_inverse=True)[1]
 

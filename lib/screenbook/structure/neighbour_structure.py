@@ -1,4 +1,4 @@
-"""Are a compound's analogues among its nearest neighbours in the picture, and the other way round?
+"""Neighbours in structure that are neighbours in the picture, and the other way round.
 
 A correlation over all pairs is ruled by the many that are unlike in both. Medicinal chemists ask
 of the few that are alike: of the pairs with a Tanimoto similarity of 0.4 or more, which share is
@@ -195,7 +195,7 @@ def ask_neighbours(
         a = found[0] * total
         counts = (a, total - a, near[0].sum() - a, allowed.sum() - total - near[0].sum() + a)
         odds = ((counts[0] + 1) * (counts[3] + 1)) / ((counts[1] + 1) * (counts[2] + 1))
-    n_pairs = n_close if recall else int(round(near[0].sum()))
+    n_pairs = n_close if recall else round(near[0].sum())
     return NeighbourAnswers(found[0], found[1:], odds, n, n_pairs)
 
 

@@ -47,7 +47,7 @@ def shuffles(n: int, count: int, seed: int, group: np.ndarray | None = None) -> 
 
 
 def mechanism_codes(mechanism: np.ndarray) -> np.ndarray:
-    """Number the mechanisms in sorted order, int (n,); -1 where unknown."""
+    """Give each compound the number of its mechanism, int (n,); -1 where unknown."""
     known = np.unique(mechanism[mechanism != ""])
     return np.where(mechanism == "", -1, np.searchsorted(known, mechanism))
 

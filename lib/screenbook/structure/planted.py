@@ -34,7 +34,7 @@ from screenbook.structure.permutations import (
     p_values,
     shuffles,
 )
-from screenbook.structure.similarity import REPRESENTATIONS, CompoundSet, cosine
+from screenbook.structure.similarity import REPRESENTATIONS, CompoundSet
 
 NOTHING, MECHANISM, STRUCTURE = "nothing", "mechanism only", "mechanism and structure"
 """What phenotypes are made of, beside noise."""

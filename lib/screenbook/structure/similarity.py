@@ -50,6 +50,10 @@ _IONISED = Chem.MolFromSmarts(
 )
 
 
+COLUMNS = ("compound", "compound_key", "smiles", "scaffold", "mechanism", "strength", "n_rows")
+"""Columns of ``CompoundSet.table``."""
+
+
 @dataclass(frozen=True)
 class CompoundSet:
     """Compounds with a readable structure and a profile.
@@ -59,7 +63,7 @@ class CompoundSet:
     table : DataFrame, n rows
         ``compound`` (name), ``compound_key`` (InChIKey of the parent), ``smiles`` (of the
         parent), ``scaffold`` (Bemis-Murcko, ``""`` if acyclic), ``mechanism`` (``""`` if
-        unknown) and ``n_rows`` (rows that were merged).
+        unknown), ``strength`` (how far it changes cells) and ``n_rows`` (that were merged).
     profiles : ndarray of float64, shape (n, k)
     left_out : DataFrame
         What is not among them, or not by itself: ``compound``, ``smiles`` and ``reason``.
@@ -133,6 +137,7 @@ def compound_set(
     smiles: Iterable[str],
     mechanism: Iterable[str],
     profiles: np.ndarray,
+    strength: np.ndarray | None = None,
 ) -> CompoundSet:
     """Gather the compounds that can be asked about structure, and say why others cannot.
 
@@ -146,6 +151,8 @@ def compound_set(
     profiles : ndarray, shape (m, k)
         Mean profile of every row, zero where cells are as untreated. A row with a missing
         number, or of zeros only, is left out: it has no direction.
+    strength : ndarray, shape (m,), optional
+        How far each changes cells, where the length of its profile does not say so.
 
     Returns
     -------
@@ -158,15 +165,17 @@ def compound_set(
         If lengths differ.
     """
     values = np.asarray(profiles, dtype=np.float64)
+    lengths = np.linalg.norm(values, axis=-1) if strength is None else np.asarray(strength)
     columns = {"compound": compound, "smiles": smiles, "mechanism": mechanism}
     rows = {name: ["" if pd.isna(v) else str(v).strip() for v in c] for name, c in columns.items()}
-    lengths = {name: len(c) for name, c in rows.items()} | {"profiles": len(values)}
-    if values.ndim != 2 or len(set(lengths.values())) > 1:
+    counts = {name: len(c) for name, c in rows.items()} | {"strength": len(lengths)}
+    if values.ndim != 2 or set(counts.values()) != {len(values)}:
+        told = ", ".join(f"{n} of {name}" for name, n in counts.items())
         raise InputError(
-            f"compounds of different number: {lengths}, profiles of shape {values.shape}; "
+            f"profiles have shape {values.shape} and beside them are {told}: "
             "give one row of each for every compound"
         )
-    found = pd.DataFrame(rows, dtype=object)
+    found = pd.DataFrame(rows, dtype=object).assign(strength=lengths)
     parents = [parent(text) if text else None for text in found["smiles"]]
     found["compound_key"] = [p[1] if p else "" for p in parents]
     found["parent"] = [p[0] if p else "" for p in parents]
@@ -177,11 +186,16 @@ def compound_set(
     return CompoundSet(table, means, pd.concat([left_out, merged]).sort_index())
 
 
+def unit(profiles: np.ndarray) -> np.ndarray:
+    """Scale profiles, (..., k), to length 1; zeros stay."""
+    length = np.linalg.norm(profiles, axis=-1, keepdims=True)
+    return np.asarray(profiles / np.where(length == 0, 1.0, length))
+
+
 def cosine(profiles: np.ndarray) -> np.ndarray:
     """Cosine similarity of all rows: (..., n, k) to (..., n, n)."""
-    length = np.linalg.norm(profiles, axis=-1, keepdims=True)
-    unit = profiles / np.maximum(length, np.finfo(float).tiny)
-    return unit @ unit.swapaxes(-1, -2)
+    rows = unit(profiles)
+    return np.asarray(rows @ rows.swapaxes(-1, -2))
 
 
 def _reasons(found: pd.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -211,25 +225,25 @@ def _merge(found: pd.DataFrame, values: np.ndarray) -> tuple[pd.DataFrame, np.nd
                 "smiles": rows["parent"].iloc[0],
                 "scaffold": scaffold(rows["parent"].iloc[0]),
                 "mechanism": named[0] if len(named) == 1 else "",
+                "strength": rows["strength"].mean(),
                 "n_rows": len(rows),
             }
         )
         means.append(values[rows.index].mean(axis=0))
-    columns = ["compound", "compound_key", "smiles", "scaffold", "mechanism", "n_rows"]
     profiles = np.array(means) if means else np.zeros((0, values.shape[1]))
-    return pd.DataFrame(records, columns=columns), profiles
+    return pd.DataFrame(records, columns=list(COLUMNS)), profiles
 
 
 def _merged(found: pd.DataFrame) -> pd.DataFrame:
-    """What became part of another row, and what its mechanism was where they disagree."""
+    """List what became part of another row, and say where their mechanisms disagree."""
     records = {}
     for _, rows in found.groupby("compound_key", sort=False):
         named = [m for m in pd.unique(rows["mechanism"]) if m]
         clash = f"; mechanisms {' and '.join(map(repr, named))} disagree: unknown"
         for at in rows.index[1:]:
             records[at] = {
-                "compound": rows.at[at, "compound"],
-                "smiles": rows.at[at, "smiles"],
+                "compound": rows.loc[at, "compound"],
+                "smiles": rows.loc[at, "smiles"],
                 "reason": f"same parent as another: {rows['compound'].iloc[0]!r}, profiles "
                 f"averaged{clash if len(named) > 1 else ''}",
             }
