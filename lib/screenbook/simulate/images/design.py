@@ -11,7 +11,7 @@ import pandas as pd
 from screenbook.simulate.images.knobs import CELL_TYPES, KNOBS, shifted
 from screenbook.simulate.images.optics import Optics, draw_optics
 from screenbook.simulate.images.spec import CHANNELS, N_COLUMNS, N_ROWS, ImageSpec
-from screenbook.simulate.images.treatments import COMPOUNDS
+from screenbook.simulate.images.treatments import BY_NAME
 
 # Names of the independent random streams; a number never changes its meaning.
 _LAYOUT, _BATCH, _WELL, _FIELD = range(4)
@@ -72,14 +72,14 @@ def design_images(spec: ImageSpec) -> Design:
         experiment, plate = f"E{number:02d}", "1"
         batch = f"{experiment}/{plate}"
         optics[batch] = draw_optics(spec, stream(spec, _BATCH, batch))
-        wells = _wells(spec, batch)
-        for place, (cell_type, index, replicate) in zip(
+        wells = _wells(spec)
+        for place, (cell_type, name, replicate) in zip(
             _places(spec, batch, len(wells)), wells, strict=True
         ):
-            compound = COMPOUNDS[index] if index >= 0 else None
+            compound = BY_NAME[name] if name else None
             treatment = compound.name if compound else "control"
             identity = f"{batch}/{cell_type}/{treatment}/{replicate}"
-            knobs = _well_knobs(spec, identity, cell_type, index)
+            knobs = _well_knobs(spec, identity, cell_type, name)
             for site in range(1, spec.n_sites + 1):
                 rows.append(
                     {
@@ -98,16 +98,16 @@ def design_images(spec: ImageSpec) -> Design:
     return Design(spec, obs, pd.DataFrame(truth, index=obs.index), optics)
 
 
-def _wells(spec: ImageSpec, batch: str) -> list[tuple[str, int, int]]:
-    """Cell type, compound (-1: none) and replicate number of every well of a plate."""
+def _wells(spec: ImageSpec) -> list[tuple[str, str, int]]:
+    """Cell type, compound ("": none) and replicate number of every well of a plate."""
     controls = [
-        (cell_type, -1, k)
+        (cell_type, "", k)
         for cell_type in spec.cell_types
         for k in range(spec.n_control_fields // spec.n_sites)
     ]
     treated = [
-        (spec.treated_cell_type, index, k)
-        for index in range(len(COMPOUNDS))
+        (spec.treated_cell_type, name, k)
+        for name in spec.compounds
         for k in range(spec.n_treated_fields // spec.n_sites)
     ]
     return controls + treated
@@ -119,15 +119,15 @@ def _places(spec: ImageSpec, batch: str, n: int) -> list[str]:
     return [f"{chr(65 + k // N_COLUMNS)}{k % N_COLUMNS + 1:02d}" for k in order]
 
 
-def _well_knobs(spec: ImageSpec, identity: str, cell_type: str, index: int) -> dict[str, float]:
+def _well_knobs(spec: ImageSpec, identity: str, cell_type: str, name: str) -> dict[str, float]:
     """Knobs of a well, around those of its cell type and compound."""
     rng = stream(spec, _WELL, identity)
     spread = dict(zip(KNOBS, rng.normal(0, spec.well_spread, len(KNOBS)), strict=True))
     stain = np.exp(rng.normal(0, spec.stain_spread, len(CHANNELS)))
     base = shifted(CELL_TYPES[cell_type], spread)
     treated, responders = base, 0.0
-    if index >= 0:
-        compound = COMPOUNDS[index]
+    if name:
+        compound = BY_NAME[name]
         treated = compound.act_on(base, spec.treatment_strength)
         responders = compound.responders
     return {

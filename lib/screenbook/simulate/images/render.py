@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import fft
 
 from screenbook.processes import in_processes
-from screenbook.simulate.images.cells import place_cells
+from screenbook.simulate.images.cells import Cells, place_cells
 from screenbook.simulate.images.design import Design, design_images, field_stream
 from screenbook.simulate.images.field import lay_out_field
 from screenbook.simulate.images.knobs import KNOBS
@@ -153,20 +153,8 @@ def draw_field(
     counts : tuple of int
         As :data:`COUNTS`.
     """
-    rng = field_stream(spec, record["identity"])
-    place, paint, camera = rng.spawn(3)
-    side = canvas_px(spec)
-    cells = place_cells(
-        {k: record[f"base_{k}"] for k in KNOBS},
-        {k: record[f"treated_{k}"] for k in KNOBS},
-        record["responders"],
-        extent_um=side * spec.um_per_px,
-        cell_spread=spec.cell_spread,
-        size=optics.size,
-        density=optics.density * np.exp(place.normal(0, spec.density_spread)),
-        rng=place,
-    )
-    field = lay_out_field(cells, side, spec.um_per_px, paint)
+    cells, paint, camera = _place(spec, record, optics)
+    field = lay_out_field(cells, canvas_px(spec), spec.um_per_px, paint)
     light = stain(field, paint, optics.loose)
     uptake = [record[f"stain_{name}"] for name in CHANNELS]
     light *= np.array(uptake, dtype=np.float32)[:, None, None]
@@ -179,6 +167,48 @@ def draw_field(
         int((inside & cells.treated).sum()),
     )
     return photograph(light, optics, spec, camera), counts
+
+
+def _place(
+    spec: ImageSpec, record: dict, optics: Optics
+) -> tuple[Cells, np.random.Generator, np.random.Generator]:
+    """Place the cells of a field; with the streams that paint and photograph it."""
+    place, paint, camera = field_stream(spec, record["identity"]).spawn(3)
+    cells = place_cells(
+        {k: record[f"base_{k}"] for k in KNOBS},
+        {k: record[f"treated_{k}"] for k in KNOBS},
+        record["responders"],
+        extent_um=canvas_px(spec) * spec.um_per_px,
+        cell_spread=spec.cell_spread,
+        size=optics.size,
+        density=optics.density * np.exp(place.normal(0, spec.density_spread)),
+        rng=place,
+    )
+    return cells, paint, camera
+
+
+def nucleus_table(design: Design) -> pd.DataFrame:
+    """Tabulate every nucleus of a design, without drawing any field.
+
+    Returns
+    -------
+    DataFrame
+        ``field`` (index of ``design.obs``), ``cell`` (number in its field), ``y`` and ``x``
+        (centre, pixels of the field), ``treated`` (whether a compound acts on it), ``mitotic``;
+        nuclei whose centre lies in a field only.
+    """
+    spec, parts = design.spec, []
+    batches = design.obs["batch"].to_numpy()
+    records = design.biology.to_dict("records")
+    for name, batch, record in zip(design.obs.index, batches, records, strict=True):
+        cells, _, _ = _place(spec, record, design.optics[batch])
+        # Pixel centres are whole numbers, and the middle of the field is (0, 0) um.
+        at = cells.nucleus_centre / spec.um_per_px + (spec.size_px - 1) / 2
+        part = pd.DataFrame({"field": name, "cell": cells.parent, "y": at[:, 0], "x": at[:, 1]})
+        part["treated"] = cells.treated[cells.parent]
+        part["mitotic"] = cells.mitotic[cells.parent]
+        parts.append(part[((at > -0.5) & (at < spec.size_px - 0.5)).all(axis=1)])
+    return pd.concat(parts, ignore_index=True)
 
 
 def truth_table(design: Design, counts: pd.DataFrame) -> pd.DataFrame:

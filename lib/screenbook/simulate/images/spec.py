@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from screenbook.errors import InputError, did_you_mean
 from screenbook.simulate.images.knobs import CELL_TYPES
-from screenbook.simulate.images.treatments import COMPOUNDS
+from screenbook.simulate.images.treatments import BY_NAME, COMPOUNDS
 
 CHANNELS = ("DNA", "ER", "actin", "RNA", "mitochondria", "Golgi")
 """What is stained, in the order of the channels (and of RxRx1)."""
@@ -40,6 +40,8 @@ class ImageSpec:
         All of them on every plate, untreated.
     treated_cell_type : str
         The one that compounds are tried on.
+    compounds : tuple of str
+        Names in :data:`screenbook.simulate.images.treatments.BY_NAME`; all on every plate.
     n_control_fields : int
         Untreated fields of each cell type on a plate.
     n_treated_fields : int
@@ -74,6 +76,7 @@ class ImageSpec:
     n_experiments: int = 20
     cell_types: tuple[str, ...] = ("HUVEC", "RPE", "HEPG2", "U2OS")
     treated_cell_type: str = "U2OS"
+    compounds: tuple[str, ...] = tuple(c.name for c in COMPOUNDS)
     n_control_fields: int = 28
     n_treated_fields: int = 8
     n_sites: int = 2
@@ -95,8 +98,16 @@ class ImageSpec:
                     f"cell type {name!r} cannot be simulated: choose from "
                     f"{', '.join(CELL_TYPES)}{did_you_mean(name, CELL_TYPES)}"
                 )
-        if len(set(self.cell_types)) < len(self.cell_types):
-            raise InputError(f"cell_types names one of {list(self.cell_types)} twice: drop it")
+        for name in self.compounds:
+            if name not in BY_NAME:
+                raise InputError(
+                    f"compound {name!r} cannot be simulated: choose from "
+                    f"{', '.join(BY_NAME)}{did_you_mean(name, BY_NAME)}"
+                )
+        for what in ("cell_types", "compounds"):
+            names = getattr(self, what)
+            if len(set(names)) < len(names):
+                raise InputError(f"{what} names one of {list(names)} twice: drop it")
         for name, least in LEAST.items():
             if not getattr(self, name) >= least:  # nor NaN
                 raise InputError(f"{name} = {getattr(self, name)} is below {least}: raise it")
@@ -107,7 +118,8 @@ class ImageSpec:
                     "every well has the same number of fields"
                 )
         fields = (
-            len(self.cell_types) * self.n_control_fields + len(COMPOUNDS) * self.n_treated_fields
+            len(self.cell_types) * self.n_control_fields
+            + len(self.compounds) * self.n_treated_fields
         )
         if not fields:
             raise InputError("cell_types and n_treated_fields leave no fields to draw: raise one")
@@ -116,3 +128,25 @@ class ImageSpec:
                 f"n_control_fields and n_treated_fields need {fields // self.n_sites} wells a "
                 f"plate, which has {N_ROWS * N_COLUMNS}: lower them, or raise n_sites"
             )
+
+
+@dataclass(frozen=True)
+class CellSpec(ImageSpec):
+    """An image set for questions about single cells: finer pixels, one cell type, few compounds.
+
+    Among them one mechanism twice, in nine cells of ten and in 15 % of them, and a compound that
+    does nothing. Wells of a plate differ more than in the default set, plates differ less: with
+    six of them a net cannot learn what a batch may do.
+    """
+
+    n_experiments: int = 6
+    cell_types: tuple[str, ...] = ("U2OS",)
+    compounds: tuple[str, ...] = ("actin-1", "actin-1 rare", "uncoupler-1", "inert")
+    n_control_fields: int = 40
+    n_treated_fields: int = 8
+    n_sites: int = 4
+    size_px: int = 180
+    um_per_px: float = 0.9
+    well_spread: float = 0.08
+    stain_spread: float = 0.15
+    batch_strength: float = 0.5

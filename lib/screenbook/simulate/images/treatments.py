@@ -1,4 +1,8 @@
-"""Twelve made-up compounds: four mechanisms, each a way of turning biology knobs."""
+"""Made-up compounds: four mechanisms, each a way of turning biology knobs.
+
+Twelve belong to the default image set. Two more are for questions about single cells: one that
+acts on few cells, and one that does nothing.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ class Compound:
     Attributes
     ----------
     name, moa : str
+        ``""`` for a compound that has no mechanism and does nothing.
     strength : float
         Factor on the effects of its mechanism.
     quirks : dict of str to float
@@ -50,7 +55,8 @@ class Compound:
 
     def act_on(self, biology: Biology, strength: float = 1.0) -> dict[str, float]:
         """Knobs of the cells that respond, where `biology` holds those of the others."""
-        effects = {k: v * self.strength for k, v in MECHANISMS[self.moa].items()}
+        mechanism = MECHANISMS[self.moa] if self.moa else {}
+        effects = {k: v * self.strength for k, v in mechanism.items()}
         for name, quirk in self.quirks.items():
             effects[name] = effects.get(name, 0.0) + quirk
         return shifted(biology, {k: v * strength for k, v in effects.items()})
@@ -73,3 +79,12 @@ COMPOUNDS: tuple[Compound, ...] = (
     Compound("uncoupler-3", _UNCOUPLER, 1.0, {"nucleus_radius": -0.22, "er_decay": 0.9}, 0.85),
 )
 """Three compounds of each mechanism."""
+
+FOR_CELLS: tuple[Compound, ...] = (
+    Compound("actin-1 rare", _ACTIN, 1.15, responders=0.15),
+    Compound("inert", "", responders=0.0),
+)
+"""Compounds beside those: the mechanism of one of them in few cells, and none in any."""
+
+BY_NAME: dict[str, Compound] = {c.name: c for c in (*COMPOUNDS, *FOR_CELLS)}
+"""All compounds that a design may hold."""
