@@ -67,7 +67,8 @@ def test_weights_come_from_the_seed_alone(name):
 def test_weights_of_the_same_channels_are_taken_as_they_are():
     net, state = build_backbone("resnet18", 3), state_of()
     note = load_weights(net, state, "resnet18-f37072fd.pth")
-    assert "resnet18-f37072fd.pth" in note and "mean" not in note
+    assert "resnet18-f37072fd.pth" in note
+    assert "mean" not in note
     for name, value in net.state_dict().items():
         assert torch.equal(value, state[name])
 
@@ -112,7 +113,8 @@ def test_weights_of_another_net_are_refused(change, told):
     change(state)
     with pytest.raises(InputError) as caught:
         load_weights(build_backbone("resnet18", 3), state, "mine.pth")
-    assert told in str(caught.value) and "mine.pth" in str(caught.value)
+    assert told in str(caught.value)
+    assert "mine.pth" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

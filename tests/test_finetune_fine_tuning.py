@@ -60,7 +60,8 @@ def test_shut_layers_keep_weights_and_statistics(planted, name, n_open):
 
 def test_a_mode_does_not_wake_what_is_shut():
     net = MechanismNet(build_backbone("resnet18", 2), 3, 1).train()
-    assert not net.backbone.bn1.training and not net.backbone.layer3[0].bn1.training
+    assert not net.backbone.bn1.training
+    assert not net.backbone.layer3[0].bn1.training
     assert net.backbone.layer4[0].bn1.training
     with pytest.raises(InputError, match="5 layers to open"):
         MechanismNet(build_backbone("resnet18", 2), 3, 6)
@@ -103,7 +104,8 @@ def test_a_training_without_progress_is_given_up(planted):
     wrong[check] = 1 - wrong[check]  # the more is learned, the worse it gets
     tuning = replace(quick(FEW, n_steps=200, record_every=2), patience=2)
     tuned = fine_tune(fields, wrong, learn, check, build_backbone("cnn", 2), 3, tuning)
-    assert len(tuned.history) < 50 and tuned.n_steps < tuned.history["step"].max()
+    assert len(tuned.history) < 50
+    assert tuned.n_steps < tuned.history["step"].max()
 
 
 def test_without_validation_fields_all_steps_are_taken(planted):
@@ -113,7 +115,9 @@ def test_without_validation_fields_all_steps_are_taken(planted):
     first, final = fine_tune_twice(
         fields, known.code, np.sort(np.r_[learn, check]), none, build_backbone("cnn", 2), 1, FEW
     )
-    assert first is final and final.n_steps == 4 and "validation" not in final.history
+    assert first is final
+    assert final.n_steps == 4
+    assert "validation" not in final.history
 
 
 def test_the_same_seed_gives_the_same_network(planted):
@@ -169,7 +173,8 @@ def test_the_stand_in_learns_cell_types_and_says_so(planted):
     obs, _, _, _ = planted
     fields = fields_of(obs, by="cell_type")
     start = starting_backbone(fields, obs, tuning=quick(Tuning(n_fields=16), n_steps=40))
-    assert "stand-in" in start.note and "2 cell types" in start.note
+    assert "stand-in" in start.note
+    assert "2 cell types" in start.note
     assert start.history["validation"].iloc[-1] > 0.85
     first = [n.blocks[0][0].weight for n in (start.untrained, start.backbone)]
     assert not torch.equal(*first)
@@ -188,7 +193,8 @@ def test_the_stand_in_never_looks_at_a_treated_field(planted):
 def test_one_cell_type_starts_from_nothing_and_weights_come_first(planted):
     obs, fields, _, _ = planted
     start = starting_backbone(fields, obs.assign(cell_type="A"), tuning=FEW)
-    assert "random" in start.note and start.history.empty
+    assert "random" in start.note
+    assert start.history.empty
     given = build_backbone("cnn", 2, 9)
     start = starting_backbone(
         fields, obs, weights=given.state_dict(), origin="mine.pth", tuning=FEW

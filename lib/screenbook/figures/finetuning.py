@@ -82,7 +82,9 @@ def gap_by_split(
     _require(accuracy, "gap_by_split()")
     mine = accuracy[accuracy["model"].isin(list(models))]
     order = {name: i for i, name in enumerate(models)}
-    mine = mine.sort_values("model", key=lambda names: names.map(order), kind="stable")
+    mine = mine.sort_values(
+        "model", key=lambda names: names.map(order), kind="stable", ignore_index=True
+    )
     rows = _long(mine, mine["split"] + " held out", panel=mine["model"])
     return interval_rows(
         rows[rows["series"] != "validation"], _ACCURACY, title=title, subtitle=subtitle,

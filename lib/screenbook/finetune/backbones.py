@@ -71,7 +71,7 @@ class _BasicBlock(nn.Module):
             self.downsample = nn.Sequential(shortcut, nn.BatchNorm2d(n_out))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Maps (n, n_out, y / stride, x / stride) of maps (n, n_in, y, x)."""
+        """Turn maps (n, n_in, y, x) into maps (n, n_out, y / stride, x / stride)."""
         beside = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(x)) + beside)

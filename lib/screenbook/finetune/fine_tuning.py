@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -186,7 +186,7 @@ def fine_tune(
         multi_avg_fn=get_ema_multi_avg_fn(tuning.memory),
         use_buffers=True,
     )
-    mean_net: MechanismNet = average.module
+    mean_net = cast(MechanismNet, average.module)
     best = _Best(mean_net)
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, float]]:

@@ -6,7 +6,7 @@ reach where only experiments, or only fields, are held out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,7 +30,7 @@ from screenbook.processes import run_each
 
 HONEST, LEAK = KINDS[0], KINDS[-1]
 PLAIN = "all layers, no remedy"
-"""All layers trained to the last step, without augmentation, weight decay, early stopping or averaging."""
+"""All layers trained to the last step; nothing augmented, decayed, stopped early or averaged."""
 
 Key = tuple[str, str, int]
 
@@ -124,7 +124,7 @@ def climb(
     share = (fields, known.code, start)
     tasks: dict[Any, tuple] = {}
     for kind in KINDS:
-        for k, split in enumerate(folds[kind] if kind == HONEST else folds[kind][:1]):
+        for k, split in _asked(folds, kind):
             wanted = dict(zip(rungs, range(len(rungs)), strict=True)) if kind == HONEST else {}
             wanted |= {rungs[-1]: len(layers)}
             for name, n_open in reversed(wanted.items()):
@@ -143,7 +143,7 @@ def climb(
     features = done.pop(("features", "", 0))
     tables = [done.pop(("layers", "", k)).assign(fold=k) for k in range(len(folds[HONEST]))]
     for kind in KINDS:
-        for k, split in enumerate(folds[kind] if kind == HONEST else folds[kind][:1]):
+        for k, split in _asked(folds, kind):
             for name in BASELINES:
                 done[kind, name, k] = baseline_outcome(features[name], known, split)
     return Ladder(
@@ -160,6 +160,11 @@ def without_remedies(tuning: Tuning) -> Tuning:
     """Take off what is meant to keep a network from overfitting."""
     training = replace(tuning.training, weight_decay=0.0)
     return replace(tuning, training=training, augment=False, early_stopping=False, memory=0.0)
+
+
+def _asked(folds: dict[str, list[Split]], kind: str) -> Iterable[tuple[int, Split]]:
+    """Give the folds that are asked, with their numbers: all of compounds, one of the others."""
+    return enumerate(folds[kind] if kind == HONEST else folds[kind][:1])
 
 
 def _do(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -196,9 +201,12 @@ def _tune(
         seen, _ = answers(first.net, fields[check])
         validation = mean_recall(seen.argmax(axis=1), code[check])
     outcome = Outcome(
-        *(asked, likely[: len(asked)]),
-        mean_recall(likely[len(asked) :].argmax(axis=1), code[told]),
-        *(final.n_steps, validation, first.history),
+        asked=asked,
+        share=likely[: len(asked)],
+        train=mean_recall(likely[len(asked) :].argmax(axis=1), code[told]),
+        n_steps=final.n_steps,
+        validation=validation,
+        history=first.history,
     )
     if keep:
         points = [answers(net, fields)[1] for net in (first.net, final.net)]

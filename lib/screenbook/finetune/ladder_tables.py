@@ -71,7 +71,8 @@ def accuracy_table(ladder: Ladder) -> pd.DataFrame:
 def chosen_rungs(ladder: Ladder) -> pd.DataFrame:
     """Say which rung each rule chooses in each fold: ``choice fold n_open rung``."""
     rows = []
-    for fold, layers in ladder.layers.groupby("fold", sort=True):
+    for fold in range(len(ladder.folds[HONEST])):
+        layers = ladder.layers[ladder.layers["fold"] == fold]
         validation = [ladder.outcomes[HONEST, r, fold].validation for r in ladder.rungs]
         best = len(ladder.rungs) - 1
         if not np.isnan(validation).all():

@@ -60,7 +60,9 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
     name = short(path)
     if not path.is_file():
         beside = [other.name for other in path.parent.iterdir()] if path.parent.is_dir() else []
-        raise InputError(f"{name}: there is no such file of weights{did_you_mean(path.name, beside)}")
+        raise InputError(
+            f"{name}: there is no such file of weights{did_you_mean(path.name, beside)}"
+        )
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
