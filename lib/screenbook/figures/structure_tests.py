@@ -37,7 +37,8 @@ POWER_TESTS = (
 
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid")
 _SPREAD = 0.6  # of the room of a row, shared by its series
-_ROW, _NARROW_ROW = 22, 24  # pixels of one value
+_ROW, _NARROW_ROW = 19, 22  # pixels of one value
+_LEAST = 46  # of a row, for a name of three lines
 _MOST_BITS = 8  # beside their mean
 _NULL = "95 % of permutations"
 
@@ -82,7 +83,7 @@ def neighbours_beside_nulls(table: pd.DataFrame, *, title: str, subtitle: str = 
     Parameters
     ----------
     table : DataFrame
-        ``test``, ``pairs`` (with the test: a row), ``permuted`` (colour and symbol), ``value``,
+        ``test`` (panel), ``pairs`` (row), ``permuted`` (colour and symbol), ``value``,
         ``null_low``, ``null_high``, ``p`` and ``n_pairs``.
     title, subtitle : str
         See :func:`screenbook.figures.palette.style`.
@@ -94,14 +95,17 @@ def neighbours_beside_nulls(table: pd.DataFrame, *, title: str, subtitle: str = 
     """
     columns = ["test", "pairs", "permuted", "value", "null_low", "null_high", "p", "n_pairs"]
     require(table, columns, "neighbours_beside_nulls()")
-    other = np.where(table["pairs"] == "all", "", ", " + table["pairs"].astype(str))
+    rows = table["pairs"].map({"all": "all pairs", "other mechanisms": "of other mechanisms"})
     shown = table.assign(
-        row=table["test"] + other,
-        series="swapped " + table["permuted"].str.replace("all", "among all", n=1),
+        panel=table["test"],
+        row=rows.fillna(table["pairs"]),
+        series="swapped " + table["permuted"],
         detail="p " + table["p"].map("{:.3g}".format) + ", " + table["n_pairs"].astype(str)
         + " pairs",
     )  # fmt: skip
-    return _beside_nulls(shown, "share, or Tanimoto similarity", title=title, subtitle=subtitle)
+    return _beside_nulls(
+        shown, "share, or Tanimoto similarity", title=title, subtitle=subtitle, own_x=True
+    )
 
 
 def held_out_properties(table: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
@@ -133,10 +137,12 @@ def held_out_properties(table: pd.DataFrame, *, title: str, subtitle: str = "") 
     shown = pd.concat(parts) if parts else table.assign(panel="")
     shown = shown.assign(
         row=shown["property"].replace("all", "mean of all"),
-        series="swapped " + shown["permuted"].str.replace("all", "among all", n=1),
+        series="swapped " + shown["permuted"],
         detail="p " + shown["p"].map("{:.3g}".format),
     )
-    return _beside_nulls(shown, "held-out scaffolds", title=title, subtitle=subtitle)
+    return _beside_nulls(
+        shown, "score for scaffolds held out", title=title, subtitle=subtitle, own_x=True
+    )
 
 
 def power_curves(
@@ -179,7 +185,7 @@ def power_curves(
                 _draw_power(fig, rows, str(test), place, panel, places)
         fig.add_scatter(
             **axes_of(panel), x=[-0.75, len(places) - 0.8], y=[LEVEL] * 2, mode="lines",
-            name="level, 5 %", legendgroup="the level", showlegend=panel == 0,
+            name="level, 5 %", legendgroup="the level", showlegend=panel == 0, legendrank=2000,
             hoverinfo="skip", line={"color": REFERENCE, "dash": "dash", "width": 1.5},
         )  # fmt: skip
     names = {False: "any tie of picture and structure", True: "structure beyond mechanism"}
@@ -189,7 +195,7 @@ def power_curves(
         fig, [names[scope] for scope in scopes], layout, title=title, subtitle=subtitle,
         x="SD of structure's part (SD of noise)", y="plantings in which p ≤ 0.05",
         x_axis={"tickvals": [-0.5, *range(len(places))], "zeroline": False,
-                "ticktext": ["nothing", *(f"{d:g}" for d in places)],
+                "tickangle": 0, "ticktext": ["none", *(f"{d:g}" for d in places)],
                 "range": [-0.8, len(places) - 0.7]},
         y_axis={"range": [-0.02, 1.03]},
     )  # fmt: skip
@@ -213,6 +219,7 @@ def _draw_power(
             **axes_of(panel), x=at, y=some["rejected"],
             mode="markers" if open_symbol else "lines+markers", name=as_text(test),
             legendgroup=test, showlegend=not open_symbol and not _has(fig, test),
+            legendrank=1000 + place,
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol + open_symbol, "size": 8},
             error_y=whiskers(some["rejected"], some["low"], some["high"], colour, 0.6),
@@ -221,7 +228,9 @@ def _draw_power(
         )  # fmt: skip
 
 
-def _beside_nulls(shown: pd.DataFrame, x: str, *, title: str, subtitle: str) -> go.Figure:
+def _beside_nulls(
+    shown: pd.DataFrame, x: str, *, title: str, subtitle: str, own_x: bool = False
+) -> go.Figure:
     """Draw rows of values, a line for each series, over bars of what permutations gave.
 
     `shown` has ``row series value null_low null_high detail`` and perhaps ``low high panel``.
@@ -248,9 +257,10 @@ def _beside_nulls(shown: pd.DataFrame, x: str, *, title: str, subtitle: str) -> 
                 # A row with fewer series than others is drawn in its middle.
                 alone = mine["row"].map(some.groupby("row")["series"].nunique()).to_numpy() == 1
                 _draw_series(fig, mine, at + np.where(alone, 0.0, dodge), series.index(name), i)
-    lines = max(len(rows) for rows in names) * min(3, len(series))
+    most = shown.groupby(["panel", "row"], sort=False)["series"].nunique().max()
+    rooms = [max(len(rows) for rows in names) * max(_LEAST, r * most) for r in (_ROW, _NARROW_ROW)]
     layout = Layout(
-        1, 70 + _ROW * lines, 70 + _NARROW_ROW * lines, gap=0.0, own_y=True,
+        1, 70 + rooms[0], 70 + rooms[1], gap=0.0, own_y=True,
         legend=-(-(len(series) + 1) // 3), narrow_legend=len(series) + 1,
     )  # fmt: skip
     arrange(
@@ -258,7 +268,13 @@ def _beside_nulls(shown: pd.DataFrame, x: str, *, title: str, subtitle: str) -> 
         x_axis={"nticks": 7}, y_axis={"zeroline": False, "showgrid": False},
     )  # fmt: skip
     narrow = dict(fig.layout.meta["narrow"])
+    measured = ["value", "low", "high", "null_low", "null_high"]
     for i, rows in enumerate(names):
+        reach = shown.loc[shown["panel"] == panels[i], measured] if own_x else shown[measured]
+        least, most = float(np.nanmin(reach)), float(np.nanmax(reach))
+        room = 0.04 * (most - least)
+        across = axes_of(i)["xaxis"].replace("x", "xaxis")
+        fig.update_layout({across: {"range": [least - room, most + room]}})
         key = axes_of(i)["yaxis"].replace("y", "yaxis")
         fig.update_layout(
             {key: {"tickvals": list(range(len(rows))), "ticktext": [_wrapped(r, 30) for r in rows],

@@ -16,9 +16,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from rdkit import Chem
+from rdkit.Chem import rdFingerprintGenerator
 from scipy.stats import false_discovery_control, rankdata
 
 from screenbook.errors import InputError
+from screenbook.fingerprints import N_BITS, RADIUS
 from screenbook.structure.permutations import (
     ALL,
     WITHIN,
@@ -124,7 +127,7 @@ def targets(compounds: CompoundSet, kind: str, *, seed: int = 0) -> Targets:
         )
     at = np.flatnonzero(enough)
     at = at[np.argsort(np.abs(bits[:, at].mean(axis=0) - 0.5), kind="stable")][:MOST_BITS]
-    names = tuple(f"bit {first[b]}" for b in at)
+    names = tuple(_fragment(compounds, int(first[b])) for b in at)
     return Targets(kind, names, bits[:, at].astype(np.float64), fold)
 
 
@@ -195,7 +198,8 @@ def held_out_table(
     -------
     DataFrame
         For each kind and each way to permute, a row for the mean over properties (``property``
-        is :data:`OVERALL`) and one for each property: ``kind``, ``property``, ``measure``
+        is :data:`OVERALL`) and one for each property (a bit is named by the fragment that sets
+        it, and its number): ``kind``, ``property``, ``measure``
         (``"AUROC"``, ``"Spearman"``), ``beyond``, ``permuted``, ``value``, ``null_mean``,
         ``null_low``, ``null_high`` (95 % of permutations), ``p`` (one-sided), ``q`` (over the
         properties of a kind), ``n_with`` (compounds that have the bit; missing for descriptors),
@@ -244,6 +248,22 @@ def _rows(wanted: Targets, scores: np.ndarray) -> pd.DataFrame:
     if single.any():
         table.loc[single, "q"] = false_discovery_control(table.loc[single, "p"])
     return table
+
+
+def _fragment(compounds: CompoundSet, bit: int) -> str:
+    """Name a bit by the atoms that set it in the first compound that has it."""
+    at = int(compounds.bits[:, bit].argmax())
+    mol = Chem.MolFromSmiles(compounds.table["smiles"].iloc[at])
+    output = rdFingerprintGenerator.AdditionalOutput()
+    output.AllocateBitInfoMap()
+    generator = rdFingerprintGenerator.GetMorganGenerator(radius=RADIUS, fpSize=N_BITS)
+    generator.GetFingerprint(mol, additionalOutput=output)
+    atom, radius = output.GetBitInfoMap()[bit][0]
+    bonds = Chem.FindAtomEnvironmentOfRadiusN(mol, radius, atom)
+    atoms = {atom}.union(
+        *({b.GetBeginAtomIdx(), b.GetEndAtomIdx()} for b in map(mol.GetBondWithIdx, bonds))
+    )
+    return f"{Chem.MolFragmentToSmiles(mol, list(atoms), list(bonds), rootedAtAtom=atom)} ({bit})"
 
 
 def _deal(group: np.ndarray, seed: int) -> np.ndarray:

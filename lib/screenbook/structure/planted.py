@@ -18,6 +18,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from screenbook.errors import InputError
+from screenbook.processes import run_each
 from screenbook.structure import mantel, neighbour_structure
 from screenbook.structure.held_out_structure import (
     BITS,
@@ -70,7 +71,9 @@ class Planting:
     seed: int = 0
 
 
-def rejection_rates(compounds: CompoundSet, planting: Planting | None = None) -> pd.DataFrame:
+def rejection_rates(
+    compounds: CompoundSet, planting: Planting | None = None, *, jobs: int = 1
+) -> pd.DataFrame:
     """Count how often each test rejects on planted phenotypes.
 
     Parameters
@@ -79,6 +82,8 @@ def rejection_rates(compounds: CompoundSet, planting: Planting | None = None) ->
         Its structures and mechanisms are used, its profiles are not. A compound of unknown
         mechanism acts as the known one it resembles most.
     planting : Planting, optional
+    jobs : int
+        Processes; the nulls and dials are shared among them.
 
     Returns
     -------
@@ -98,16 +103,24 @@ def rejection_rates(compounds: CompoundSet, planting: Planting | None = None) ->
     planting = planting or Planting()
     _check(compounds, planting)
     scenarios = [(NOTHING, 0.0), (MECHANISM, 0.0), *((STRUCTURE, d) for d in planting.dials)]
+    # What all of them need is computed once, before other processes get a copy.
+    _ = compounds.structure, compounds.bits, compounds.descriptors
+    asked = {(name, dial): (compounds, name, dial, planting) for name, dial in scenarios}
+    tables = run_each(_rates, asked, jobs=jobs)
+    return pd.concat(tables.values(), ignore_index=True).assign(n_compounds=len(compounds))
+
+
+def _rates(compounds: CompoundSet, scenario: str, dial: float, planting: Planting) -> pd.DataFrame:
+    """Plant one null or one dial, and count."""
+    profiles = plant(compounds, scenario, dial, planting)
+    size = 0.0 if scenario == NOTHING else planting.mechanism_effect
+    about = {"scenario": scenario, "dial": dial, "share": dial**2 / (1 + size**2 + dial**2)}
     rows = []
-    for scenario, dial in scenarios:
-        profiles = plant(compounds, scenario, dial, planting)
-        size = 0.0 if scenario == NOTHING else planting.mechanism_effect
-        share = dial**2 / (1 + size**2 + dial**2)
-        for test, beyond, permuted, p in _answers(compounds, profiles, planting):
-            null = dial == 0 and (beyond or scenario == NOTHING)
-            row = {"scenario": scenario, "dial": dial, "share": share, "test": test}
-            rows.append(row | {"beyond": beyond, "permuted": permuted, **_rate(p), "holds": null})
-    return pd.DataFrame(rows).assign(n_compounds=len(compounds))
+    for test, beyond, permuted, p in _answers(compounds, profiles, planting):
+        null = dial == 0 and (beyond or scenario == NOTHING)
+        row = {**about, "test": test, "beyond": beyond, "permuted": permuted}
+        rows.append(row | {**_rate(p), "holds": null})
+    return pd.DataFrame(rows)
 
 
 def plant(compounds: CompoundSet, scenario: str, dial: float, planting: Planting) -> np.ndarray:

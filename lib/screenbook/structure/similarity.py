@@ -9,14 +9,14 @@ groups) and ten physico-chemical descriptors.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from rdkit import Chem
-from rdkit.Chem import Crippen, Descriptors, Lipinski, MACCSkeys, rdMolDescriptors
+from rdkit.Chem import rdMolDescriptors
 from scipy.spatial.distance import pdist, squareform
 from scipy.stats import zscore
 
@@ -30,12 +30,17 @@ FEWEST = 10
 REPRESENTATIONS = ("Morgan", "MACCS", "descriptors")
 """Names of the structural similarities, the first of them the one that verdicts rest on."""
 
-DESCRIPTORS = {
-    "molecular weight": Descriptors.MolWt,
-    "logP": Crippen.MolLogP,
+_IONISED = Chem.MolFromSmarts(
+    "[$([NX3;H2,H1,H0;!$(N-[C,S,P]=[O,N,S]);!$(N-a);!$(N-[N,O])]-[CX4]),"
+    "$([CX3](=O)[OX2H1]),$([SX4](=O)(=O)[OX2H1]),$([PX4](=O)[OX2H1])]"
+)
+
+DESCRIPTORS: dict[str, Callable[[Chem.Mol], float]] = {
+    "mass": rdMolDescriptors.CalcExactMolWt,
+    "logP": lambda mol: rdMolDescriptors.CalcCrippenDescriptors(mol)[0],
     "polar surface": rdMolDescriptors.CalcTPSA,
-    "H donors": Lipinski.NumHDonors,
-    "H acceptors": Lipinski.NumHAcceptors,
+    "H donors": rdMolDescriptors.CalcNumHBD,
+    "H acceptors": rdMolDescriptors.CalcNumHBA,
     "rotatable bonds": rdMolDescriptors.CalcNumRotatableBonds,
     "rings": rdMolDescriptors.CalcNumRings,
     "aromatic rings": rdMolDescriptors.CalcNumAromaticRings,
@@ -43,12 +48,6 @@ DESCRIPTORS = {
     "basic or acidic groups": lambda mol: len(mol.GetSubstructMatches(_IONISED)),
 }
 """Name to function of a molecule. Parents bear no charge, so groups that would are counted."""
-
-_IONISED = Chem.MolFromSmarts(
-    "[$([NX3;H2,H1,H0;!$(N-[C,S,P]=[O,N,S]);!$(N-a);!$(N-[N,O])]-[CX4]),"
-    "$([CX3](=O)[OX2H1]),$([SX4](=O)(=O)[OX2H1]),$([PX4](=O)[OX2H1])]"
-)
-
 
 COLUMNS = ("compound", "compound_key", "smiles", "scaffold", "mechanism", "strength", "n_rows")
 """Columns of ``CompoundSet.table``."""
@@ -120,7 +119,9 @@ class CompoundSet:
         Euclidean distance of their z-scores, at most 0.
         """
         mols = [Chem.MolFromSmiles(text) for text in self.table["smiles"]]
-        keys = np.array([list(MACCSkeys.GenMACCSKeys(mol)) for mol in mols], dtype=np.float32)
+        keys = np.array(
+            [list(rdMolDescriptors.GetMACCSKeysFingerprint(mol)) for mol in mols], dtype=np.float32
+        )
         scores = self.descriptors.loc[:, self.descriptors.nunique().to_numpy() > 1]
         far = pdist(zscore(scores.to_numpy())) if scores.shape[1] else np.zeros(_pairs(len(self)))
         alike = tanimoto(self.bits, self.bits), tanimoto(keys, keys), -squareform(far)
