@@ -102,6 +102,7 @@ THEME := $(patsubst %,$(LIB)/report/%.py,outputs page raster render series text 
 NEEDS_03 := 02
 NEEDS_04 := 01 02 03
 NEEDS_05 := 02 04
+NEEDS_08 := 02 04
 NEEDS_09 := 02 04 05
 
 book = $(filter build/$(BASE)/$(1)_%,$(BOOKS))
