@@ -207,7 +207,7 @@ def test_the_registry_of_this_repository_is_complete():
     path = download.Path(__file__).resolve().parents[1] / "data" / "registry.yml"
     registry = yaml.safe_load(path.read_text())
     assert set(registry) == {
-        *("rxrx19a", "bbbc021", "rxrx1"),
+        *("rxrx19a", "bbbc021", "bbbc021_images", "rxrx1"),
         *("l1000_ht115", "l1000_a375", "tahoe_counts", "tahoe_metadata"),
     }
     for entry in registry.values():

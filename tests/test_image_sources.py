@@ -111,7 +111,7 @@ def test_an_unknown_source_is_refused(home):
     message = refusal(home, "images: {source: rxrx}\n")
     assert message == (
         "params/mine.yml images: source 'rxrx' is not known (did you mean 'rxrx1'?); "
-        "take one of simulated, rxrx1, load_data, folder"
+        "take one of simulated, rxrx1, bbbc021, load_data, folder"
     )
 
 

@@ -78,7 +78,7 @@ class Tuning:
     area: float = 0.5
     early_stopping: bool = True
     patience: int = 4
-    n_watched: int = 160
+    n_watched: int = 128
     memory: float = 0.9
 
 

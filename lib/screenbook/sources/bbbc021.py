@@ -69,7 +69,7 @@ def find(section: Mapping[str, Any], where: str, scratch: Path) -> Found:
             f"{images.name}: well {first['plate']}_{first['well']} of {profiles.name} is not in "
             f"this list of images ({int(unknown.sum())} such wells); take both from one release"
         )
-    obs = obs.merge(_annotation(mechanisms), on=["treatment", "dose"], how="left", sort=False)
+    obs = obs.merge(read_mechanisms(mechanisms), on=["treatment", "dose"], how="left", sort=False)
     obs["moa"] = obs["moa"].fillna("").where(obs["treatment"].ne(VEHICLE), "")
     obs["SMILES"] = obs["treatment"].map(STRUCTURES).fillna("")
     # The week in which plates were made and imaged is the batch that all of them share.
@@ -119,7 +119,7 @@ def _contents(images: TextTable) -> pd.DataFrame:
         "Image_Metadata_Concentration": "dose",
     }
     wells = images.read_text(list(columns)).rename(columns=columns).drop_duplicates()
-    wells["dose"] = _dose(wells["dose"], images.name)
+    wells["dose"] = doses(wells["dose"], images.name)
     twice = wells.duplicated(["plate", "well"])
     if twice.any():
         first = wells[twice].iloc[0]
@@ -130,15 +130,15 @@ def _contents(images: TextTable) -> pd.DataFrame:
     return wells
 
 
-def _annotation(mechanisms: TextTable) -> pd.DataFrame:
+def read_mechanisms(mechanisms: TextTable) -> pd.DataFrame:
     """Mechanism of every treatment."""
     table = mechanisms.read_text(["compound", "concentration", "moa"])
     table = table.rename(columns={"compound": "treatment", "concentration": "dose"})
-    table["dose"] = _dose(table["dose"], mechanisms.name)
+    table["dose"] = doses(table["dose"], mechanisms.name)
     return table.drop_duplicates(["treatment", "dose"])
 
 
-def _dose(values: pd.Series, origin: str) -> pd.Series:
+def doses(values: pd.Series, origin: str) -> pd.Series:
     """Doses as numbers that can be compared; files write 0.3 and 0.300000."""
     number = pd.to_numeric(values, errors="coerce")
     if number.isna().any():

@@ -18,7 +18,7 @@ from screenbook.image_set import ImageSet, read_image_set
 from screenbook.sources import config
 from screenbook.sources.prepared import Kind, made, prepare_section
 
-SOURCES = ("simulated", "rxrx1", "load_data", "folder")
+SOURCES = ("simulated", "rxrx1", "bbbc021", "load_data", "folder")
 """Values of ``source:``; each is a module here with ``write(section, where, folder)``."""
 
 _CELLS = "cells.zarr"
