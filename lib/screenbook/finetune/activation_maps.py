@@ -21,6 +21,7 @@ from screenbook.held_out import Split
 from screenbook.images.encoders import Encoder
 from screenbook.images.probes import balanced_share, linear_probe
 from screenbook.images.trunk_features import pooled_maps
+from screenbook.training import pick_device
 
 INPUT = "stains"
 """What tables call the input, before the first layer."""
@@ -203,9 +204,10 @@ def layer_features(backbone: Encoder, fields: np.ndarray) -> dict[str, np.ndarra
 def _passes(
     backbone: Encoder, fields: np.ndarray
 ) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
-    """Run blocks of fields through the layers, on the CPU."""
-    backbone.cpu().eval()
+    """Run blocks of fields through the layers; what comes out is on the CPU."""
+    where = pick_device("auto")
+    backbone.to(where).eval()
     with torch.inference_mode():
         for first in range(0, len(fields), _BLOCK):
             x = torch.from_numpy(np.ascontiguousarray(fields[first : first + _BLOCK]))
-            yield x, backbone.feature_maps(x)
+            yield x, {k: v.cpu() for k, v in backbone.feature_maps(x.to(where)).items()}

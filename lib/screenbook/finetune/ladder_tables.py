@@ -69,7 +69,11 @@ def accuracy_table(ladder: Ladder) -> pd.DataFrame:
 
 
 def chosen_rungs(ladder: Ladder) -> pd.DataFrame:
-    """Say which rung each rule chooses in each fold: ``choice fold n_open rung``."""
+    """Say which rung each rule chooses in each fold: ``choice fold n_open rung``.
+
+    Of rungs that do alike on the validation compounds the one with fewer layers is taken; where
+    there are none, :data:`BY_VALIDATION` takes all layers.
+    """
     rows = []
     for fold in range(len(ladder.folds[HONEST])):
         layers = ladder.layers[ladder.layers["fold"] == fold]

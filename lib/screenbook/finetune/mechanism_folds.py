@@ -18,7 +18,7 @@ from screenbook.held_out import TEST, TRAIN, VALIDATION, Split
 KINDS = ("compounds", "experiments", "fields")
 """What is held out, from the honest split to the leak."""
 
-_LEAST = 3  # folds of experiments and fields: to train on, to validate, to ask
+_LEAST = 3  # folds: to train on, to validate, to ask
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,8 @@ def mechanism_folds(
     kind : {"compounds", "experiments", "fields"}
     n_folds : int
         0, or more than the compounds of the largest mechanism, for as many as those: one compound
-        of each mechanism is asked at a time. Of experiments and fields at least three.
+        of each mechanism is asked at a time. At least three, as one validates; two only where
+        no mechanism has three compounds.
     seed : int
         Of the dealing.
 
@@ -151,7 +152,7 @@ def mechanism_folds(
         raise InputError(f"split {kind!r} is none of {', '.join(KINDS)}{did_you_mean(kind, KINDS)}")
     most = int(known.table()["n_compounds"].max())
     n_folds = min(n_folds, most) if n_folds else most
-    n_folds = max(2, n_folds) if kind == "compounds" else max(_LEAST, n_folds)
+    n_folds = max(min(_LEAST, most) if kind == "compounds" else _LEAST, n_folds)
     unit = {
         "compounds": known.compound,
         "experiments": known.experiment,
