@@ -26,7 +26,7 @@ def mask_agreement(
     mask : ndarray, shape (y, x)
         Numbers of objects, or two values of which the smaller is ground.
     whole_only : bool
-        Leave out objects of either side that touch the border of the field, as many masks do.
+        Leave out objects of `labels` that touch the border of the field, as many masks do.
     least_iou : float
 
     Returns
@@ -48,7 +48,8 @@ def mask_agreement(
     if len(np.unique(mask)) <= 2:
         mask = ndimage.label(mask > mask.min(), np.ones((3, 3)))[0]
     if whole_only:
-        labels, mask = _without_border(labels), _without_border(mask)
+        edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        labels = np.where(np.isin(labels, edge), 0, labels)
     _, ours = np.unique(np.append(labels.ravel(), 0), return_inverse=True)
     _, theirs = np.unique(np.append(mask.ravel(), 0), return_inverse=True)
     ours, theirs = ours[:-1], theirs[:-1]
@@ -67,8 +68,3 @@ def mask_agreement(
         "n_matched": matched,
         "f1": 2 * matched / (n + m) if n + m else np.nan,
     }
-
-
-def _without_border(labels: np.ndarray) -> np.ndarray:
-    edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
-    return np.where(np.isin(labels, edge), 0, labels)
