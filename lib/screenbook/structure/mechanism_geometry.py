@@ -7,7 +7,7 @@ cloud of compounds has, are the same in the null.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -39,15 +39,23 @@ def askable(mechanism: np.ndarray) -> np.ndarray:
 
 
 def mechanism_measures(
-    distance: np.ndarray, mechanism: np.ndarray, *, n_permutations: int = 999, seed: int = 0
+    distance: np.ndarray | Sequence[np.ndarray],
+    mechanism: np.ndarray,
+    *,
+    members: Sequence[np.ndarray] | None = None,
+    n_permutations: int = 999,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Measure how much nearer compounds of one mechanism are, and how often chance does as well.
 
     Parameters
     ----------
-    distance : ndarray, shape (n, n)
-        Between compounds, all of a mechanism that another shares (:func:`askable`).
+    distance : ndarray, shape (n, n), or a sequence of such
+        Between compounds, all of a mechanism that another shares (:func:`askable`). Of several,
+        which may come from spaces of their own, the measures are averaged.
     mechanism : ndarray of str, shape (n,)
+    members : sequence of ndarray of int, optional
+        Which compounds each of several distances is between; by default all.
     n_permutations : int
         Deals of the mechanisms to the compounds.
     seed : int
@@ -62,18 +70,19 @@ def mechanism_measures(
     code, names = pd.factorize(np.asarray(mechanism, dtype=object), sort=True)
     if len(names) < 2:
         return pd.DataFrame()
-    order = _order_of_others(distance)
-    measures: dict[str, Callable[[np.ndarray], float]] = {
-        "ratio": lambda c: _ratio(distance, c),
-        "silhouette": lambda c: float(_silhouettes(distance, c).mean()),
-        "nearest": lambda c: float((c[order[:, 0]] == c).mean()),
-        "map": lambda c: float(_precisions(order, c).mean()),
-    }
+    several = [distance] if isinstance(distance, np.ndarray) else list(distance)
+    members = [np.arange(len(code))] * len(several) if members is None else members
+    views = [_measures_of(d) for d in several]
     rng = np.random.default_rng(seed)
     deals = [rng.permutation(code) for _ in range(n_permutations)]
     rows = []
-    for name, measure in measures.items():
-        value, null = measure(code), np.array([measure(c) for c in deals])
+    for name in MEASURES:
+
+        def mean(c: np.ndarray, name: str = name) -> float:
+            found = [view[name](c[m]) for view, m in zip(views, members, strict=True)]
+            return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+        value, null = mean(code), np.array([mean(c) for c in deals])
         as_good = null <= value + 1e-12 if name == "ratio" else null >= value - 1e-12
         low, high = np.quantile(null, [0.025, 0.975])
         rows.append(
@@ -85,6 +94,17 @@ def mechanism_measures(
             }
         )
     return pd.DataFrame(rows)
+
+
+def _measures_of(distance: np.ndarray) -> dict[str, Callable[[np.ndarray], float]]:
+    """Give the measures of one matrix, as functions of the groups of its compounds."""
+    order = _order_of_others(distance)
+    return {
+        "ratio": lambda c: _ratio(distance, c),
+        "silhouette": lambda c: float(_silhouettes(distance, c).mean()),
+        "nearest": lambda c: float((c[order[:, 0]] == c).mean()),
+        "map": lambda c: float(_precisions(order, c).mean()),
+    }
 
 
 def mechanism_table(
@@ -196,8 +216,8 @@ def _random_groups(
 def _mean_distances(distance: np.ndarray, code: np.ndarray) -> np.ndarray:
     """Mean distance of each compound to each group without itself, (n, g); NaN if alone."""
     member = np.equal.outer(code, np.arange(code.max() + 1)).astype(float)
-    with np.errstate(invalid="ignore"):
-        return np.asarray(distance @ member / (member.sum(axis=0) - member))
+    others = member.sum(axis=0) - member
+    return np.asarray(distance @ member / np.where(others == 0, np.nan, others))
 
 
 def _silhouettes(distance: np.ndarray, code: np.ndarray) -> np.ndarray:
@@ -206,8 +226,9 @@ def _silhouettes(distance: np.ndarray, code: np.ndarray) -> np.ndarray:
     rows = np.arange(len(code))
     own = means[rows, code]
     means[rows, code] = np.inf
-    other = means.min(axis=1)
-    return np.asarray((other - own) / np.maximum(np.maximum(other, own), 1e-12))
+    other = np.nanmin(means, axis=1)
+    found = (other - own) / np.maximum(np.maximum(other, own), 1e-12)
+    return np.asarray(np.nan_to_num(found))  # 0 for a compound that is alone in its group
 
 
 def _ratio(distance: np.ndarray, code: np.ndarray) -> float:
@@ -215,4 +236,6 @@ def _ratio(distance: np.ndarray, code: np.ndarray) -> float:
     i, j = np.triu_indices(len(code), 1)
     same = code[i] == code[j]
     pairs = distance[i, j]
+    if not same.any() or same.all():
+        return float("nan")
     return float(pairs[same].mean() / pairs[~same].mean())
