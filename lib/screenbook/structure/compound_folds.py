@@ -17,8 +17,7 @@ RULES = {
 def compound_folds(table: pd.DataFrame, rule: str, n_folds: int = 5, seed: int = 0) -> np.ndarray:
     """Deal compounds into folds of about equal size.
 
-    Scaffolds are dealt from the largest to the smallest, each to the smallest fold; equal ones
-    in random order. All acyclic compounds are one scaffold.
+    All acyclic compounds are one scaffold.
 
     Parameters
     ----------
@@ -46,12 +45,29 @@ def compound_folds(table: pd.DataFrame, rule: str, n_folds: int = 5, seed: int =
     unit = np.arange(len(table))
     if rule == "scaffold":
         unit = pd.factorize(table["scaffold"])[0]
-    size = np.bincount(unit)
-    if n_folds < 2 or len(size) < n_folds:
+    n_units = len(np.unique(unit))
+    if n_folds < 2 or n_units < n_folds:
         raise InputError(
-            f"split by {rule}: {len(size)} {rule}s cannot be dealt into {n_folds} folds; "
+            f"split by {rule}: {n_units} {rule}s cannot be dealt into {n_folds} folds; "
             "take from 2 folds to as many as there are"
         )
+    return deal(unit, n_folds, seed)
+
+
+def deal(unit: np.ndarray, n_folds: int, seed: int) -> np.ndarray:
+    """Deal units to folds: the largest first, equal ones in random order, to the smallest fold.
+
+    Parameters
+    ----------
+    unit : ndarray of int, shape (n,)
+        What each row belongs to, from 0.
+    n_folds, seed : int
+
+    Returns
+    -------
+    ndarray of int, shape (n,)
+    """
+    size = np.bincount(unit)
     order = np.random.default_rng(seed).permutation(len(size))
     order = order[np.argsort(-size[order], kind="stable")]
     fold_of, load = np.empty(len(size), dtype=int), np.zeros(n_folds, dtype=int)

@@ -37,7 +37,7 @@ class ImagedCompounds:
         Row of `table` that each profile is of.
     table : DataFrame, c rows
         ``parent_key`` (connectivity block of the parent's InChIKey), ``compound_key``,
-        ``compound`` and ``moa`` (``""`` if unknown) of its first name, ``smiles`` (canonical,
+        ``compound`` (its first name), ``moa`` (``""`` if unknown or if its names disagree), ``smiles`` (canonical,
         of the parent), ``scaffold`` (Bemis-Murcko; ``""`` if acyclic), ``n_profiles``.
     bits : ndarray of float32, shape (c, n_bits)
         Morgan fingerprints.
@@ -104,7 +104,9 @@ def match_structures(
     )[why == ""]
     code, parents = pd.factorize(table["parent_key"])
     row_of = dict(zip(table["compound_key"], code, strict=True))
+    agreed = table[table["moa"] != ""].groupby("parent_key")["moa"].agg(_if_one)
     table = table.drop_duplicates("parent_key").reset_index(drop=True)
+    table["moa"] = agreed.reindex(table["parent_key"]).fillna("").to_numpy()
     if len(parents) < FEWEST:
         raise InputError(
             f"structures beside profiles: {len(parents)} compounds have both, and it takes "
@@ -152,3 +154,8 @@ def _check(points: np.ndarray, key: np.ndarray, compounds: pd.DataFrame) -> None
     bad = np.flatnonzero(~np.isfinite(points).all(axis=1) & (key != ""))
     if len(bad):
         raise InputError(f"profiles: row {bad[0] + 1} is not finite; drop it")
+
+
+def _if_one(values: pd.Series) -> str:
+    names = values.unique()
+    return str(names[0]) if len(names) == 1 else ""

@@ -87,12 +87,8 @@ def by_ridge(ask: Asked) -> Scores:
     means, bits = ask.imaged.means, ask.imaged.bits
     scale = np.maximum(means[ask.known].std(axis=0), 1e-9)
     profiles = (means - means[ask.known].mean(axis=0)) / scale
-    differ = bits[ask.known].std(axis=0) > 0
-    structure = (bits - bits[ask.known].mean(axis=0))[:, differ]
-    return (
-        _regress(profiles, structure, ask),
-        _regress(structure, profiles, ask),
-    )
+    structure = bits - bits[ask.known].mean(axis=0)
+    return _regress(profiles, structure, ask), _regress(structure, profiles, ask)
 
 
 def _regress(x: np.ndarray, y: np.ndarray, ask: Asked) -> np.ndarray:

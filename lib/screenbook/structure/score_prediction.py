@@ -19,6 +19,11 @@ from screenbook.errors import InputError
 from screenbook.fingerprints import tanimoto
 from screenbook.structure.held_out_towers import HeldOutTowers
 from screenbook.structure.imaged_compounds import ImagedCompounds, mean_by
+from screenbook.structure.resampling import (
+    cross_validated_p,
+    resampled_spearman,
+    resampled_units,
+)
 from screenbook.structure.two_towers import TowerModel
 
 N_NEIGHBOURS = 5
@@ -90,12 +95,11 @@ def by_nearest_structures(scores: np.ndarray, bits: np.ndarray) -> Predictor:
 
 
 def by_ridge(scores: np.ndarray, bits: np.ndarray) -> Predictor:
-    """Regress scores on the bits that training compounds differ in."""
-    differ = bits.std(axis=0) > 0
-    model = RidgeCV(alphas=PENALTIES).fit(bits[:, differ], scores)
+    """Regress scores on fingerprint bits."""
+    model = RidgeCV(alphas=PENALTIES).fit(bits, scores)
 
     def predict(smiles: Sequence[str], asked: np.ndarray) -> np.ndarray:
-        return np.asarray(model.predict(asked[:, differ]))
+        return np.asarray(model.predict(asked))
 
     return predict
 
@@ -202,18 +206,15 @@ def judge_predictions(
     -------
     DataFrame
         ``rule method n spearman low high p``: 95 % of resamples of whole scaffolds; p is the
-        share of permutations in which means of scaffolds, swapped within their fold, correlate
-        as well (one-sided: only agreement counts). Where all predictions are equal the
+        share of permutations of compounds within their fold that correlate as well (one-sided:
+        only agreement counts). Where all predictions are equal the
         correlation is missing and p is 1.
     """
     rows = []
     for (rule, method), mine in predictions.groupby(["rule", "method"], sort=False):
         x, y = mine["predicted"].to_numpy(), mine["measured"].to_numpy()
-        rng = np.random.default_rng(seed)
-        member = [np.asarray(i) for i in mine.groupby("scaffold", sort=True).indices.values()]
-        drawn = rng.integers(len(member), size=(n_draws, len(member)))
-        parts = (np.concatenate([member[u] for u in row]) for row in drawn)
-        found = np.array([_spearman(x[part], y[part]) for part in parts])
+        weight = resampled_units(mine["scaffold"].to_numpy(dtype=str), n_draws, seed)
+        found = resampled_spearman(x, y, weight)
         known = found[np.isfinite(found)]
         low, high = np.quantile(known, [0.025, 0.975]) if len(known) else (np.nan, np.nan)
         rows.append(
@@ -221,27 +222,19 @@ def judge_predictions(
                 "rule": rule,
                 "method": method,
                 "n": len(mine),
-                "spearman": _spearman(x, y),
+                "spearman": float(resampled_spearman(x, y, np.ones((1, len(x))))[0]),
                 "low": low,
                 "high": high,
-                "p": _swap_test(mine, n_draws, rng),
+                "p": _swap_test(mine, n_draws, seed),
             }
         )
     return pd.DataFrame(rows)
 
 
-def _spearman(x: np.ndarray, y: np.ndarray) -> float:
-    x, y = rankdata(x), rankdata(y)
+def _swap_test(mine: pd.DataFrame, n_draws: int, seed: int) -> float:
+    mine = mine.sort_values("fold", kind="stable")
+    x, y = (rankdata(mine[c]) for c in ("predicted", "measured"))
+    draws = np.random.default_rng(seed).random((n_draws, len(x)))
+    order = np.lexsort((draws, np.broadcast_to(mine["fold"].to_numpy(), draws.shape)))
     x, y = x - x.mean(), y - y.mean()
-    size = float(np.sqrt((x @ x) * (y @ y)))
-    return float(x @ y) / size if size > 0 else np.nan
-
-
-def _swap_test(mine: pd.DataFrame, n_draws: int, rng: np.random.Generator) -> float:
-    units = mine.groupby(["fold", "scaffold"], sort=True)[["predicted", "measured"]].mean()
-    fold = units.index.get_level_values("fold").to_numpy()
-    x, y = (rankdata(units[c]) for c in ("predicted", "measured"))
-    order = np.lexsort((rng.random((n_draws, len(x))), np.broadcast_to(fold, (n_draws, len(x)))))
-    x, y = x - x.mean(), y - y.mean()
-    null = y[order] @ x
-    return float((1 + (null >= x @ y - 1e-9).sum()) / (1 + n_draws))
+    return cross_validated_p(float(x @ y), y[order] @ x)

@@ -15,6 +15,7 @@ from scipy.stats import rankdata
 from screenbook.retrieval_metrics import NOT_IN_POOL, SAME_PARENT, score_rankings, summarise
 from screenbook.structure.held_out_towers import HeldOutTowers
 from screenbook.structure.imaged_compounds import ImagedCompounds
+from screenbook.structure.resampling import cross_validated_p, resampled_units
 from screenbook.structure.retrieval_scores import (
     BASELINES,
     IMAGE_TO_MOLECULE,
@@ -58,31 +59,27 @@ def retrieve_structures(
     summary : DataFrame
         ``rule direction method metric n value low high chance p``: the mean over queries (the
         median of ``rank``), 95 % of resamples of whole scaffolds, what a random order gives,
-        and for ``reciprocal_rank`` the share of permutations that do as well: scaffolds swap
-        their molecules within a fold.
+        and for ``reciprocal_rank`` the share of permutations that do as well, in which
+        compounds of a fold swap their molecules.
     queries : DataFrame
         One row per compound, direction, method and rule: ``rule direction method compound_key
         compound moa scaffold fold n_candidates first`` (the compound ranked first; ``""`` where
         several tie) and the metrics. ``same_mechanism@1`` is missing without a mechanism.
     """
-    tables, p_values = [], {}
+    columns = ["rule", "direction", "method"]
+    tables, parts = [], []
     for towers in held_out:
         for method, fits in _scores(imaged, towers).items():
             for direction, fit in zip((IMAGE_TO_MOLECULE, MOLECULE_TO_IMAGE), fits, strict=True):
-                name = {"rule": towers.rule, "direction": direction, "method": method}
-                tables.append(_ask(imaged, fit, towers.fold).assign(**name))
-                p_values[tuple(name.values())] = _swap_test(
-                    fit, towers.fold, imaged.table["scaffold"], n_draws, seed
-                )
+                name = dict(zip(columns, (towers.rule, direction, method), strict=True))
+                asked = _ask(imaged, fit, towers.fold)
+                part = _summary(asked, n_draws, seed).assign(p=np.nan, **name)
+                p = _swap_test(fit, towers.fold, n_draws, seed)
+                part.loc[part["metric"] == "reciprocal_rank", "p"] = p
+                tables.append(asked.assign(**name))
+                parts.append(part)
     queries = pd.concat(tables, ignore_index=True)
-    columns = ["rule", "direction", "method"]
     queries = queries[columns + [c for c in queries if c not in columns]]
-    groups = queries.groupby(columns, sort=False)
-    parts = []
-    for name, mine in groups:
-        part = _summary(mine, n_draws, seed).assign(**dict(zip(columns, name, strict=True)))
-        part["p"] = np.where(part["metric"] == "reciprocal_rank", p_values[name], np.nan)
-        parts.append(part)
     summary = pd.concat(parts, ignore_index=True)
     chance = summary[summary["method"] == "random"].set_index(["rule", "direction", "metric"])
     at = pd.MultiIndex.from_frame(summary[["rule", "direction", "metric"]])
@@ -136,49 +133,38 @@ def _first(fit: np.ndarray, pool: np.ndarray, names: pd.Series) -> np.ndarray:
 
 
 def _summary(queries: pd.DataFrame, n_draws: int, seed: int) -> pd.DataFrame:
-    scaffold = _units(queries["scaffold"])
+    scaffold = queries["scaffold"].to_numpy(dtype=str)
     values = queries[list(METRICS)]
     table = summarise(values, scaffold, n_draws=n_draws, seed=seed)
     table = table.rename(columns={"mean": "value"})
     ranks = values["rank"].to_numpy()
     at = table.index[table["metric"] == "rank"][0]
-    rng = np.random.default_rng(seed)
-    member = [np.flatnonzero(scaffold == u) for u in np.unique(scaffold)]
-    drawn = rng.integers(len(member), size=(n_draws, len(member)))
-    medians = [np.median(ranks[np.concatenate([member[u] for u in row])]) for row in drawn]
-    table.loc[at, ["value", "low", "high"]] = [
-        np.median(ranks),
-        *np.quantile(medians, [0.025, 0.975]),
-    ]
+    weight = resampled_units(scaffold, n_draws, seed)
+    table.loc[at, "value"] = np.median(ranks)
+    table.loc[at, ["low", "high"]] = np.quantile(_medians(ranks, weight), [0.025, 0.975])
     return table
 
 
-def _units(scaffolds: pd.Series) -> np.ndarray:
-    return pd.factorize(scaffolds)[0]
+def _medians(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Median of values that stand in each resample as often as their weight says, (b,)."""
+    order = np.argsort(values)
+    reached = np.cumsum(weight[:, order], axis=1)
+    half = reached[:, -1:] / 2
+    low, high = ((reached >= at).argmax(axis=1) for at in (half, np.floor(half) + 1))
+    return np.asarray((values[order][low] + values[order][high]) / 2)
 
 
-def _swap_test(
-    fit: np.ndarray, fold: np.ndarray, scaffolds: pd.Series, n_draws: int, seed: int
-) -> float:
-    """Permutation p of the reciprocal rank: scaffolds of a fold swap their molecules.
-
-    Compounds of one scaffold are no independent evidence, so they move together: what counts is
-    the mean reciprocal rank that the profiles of one scaffold give the molecules of another.
-    """
+def _swap_test(fit: np.ndarray, fold: np.ndarray, n_draws: int, seed: int) -> float:
+    """Permutation p of the mean reciprocal rank: queries of a fold swap their own ones."""
     rng = np.random.default_rng(seed)
-    unit = _units(scaffolds)
     found, null = 0.0, np.zeros(n_draws)
     for k in np.unique(fold):
         rows = np.flatnonzero(fold == k)
-        _, code, size = np.unique(unit[rows], return_inverse=True, return_counts=True)
         gain = _reciprocal_ranks(fit[np.ix_(rows, rows)])
-        n = len(size)
-        member = np.eye(n)[code] / size[code][:, None]
-        mean = member.T @ gain @ member  # (n, n): from scaffold to scaffold
-        found += float((size * np.diag(mean)).sum())
-        order = np.argsort(rng.random((n_draws, n)), axis=1)
-        null += (size * mean[np.arange(n), order]).sum(axis=1)
-    return float((1 + (null >= found - 1e-9).sum()) / (1 + n_draws))
+        found += float(np.trace(gain))
+        order = np.argsort(rng.random((n_draws, len(rows))), axis=1)
+        null += gain[np.arange(len(rows)), order].sum(axis=1)
+    return cross_validated_p(found, null)
 
 
 def _reciprocal_ranks(fit: np.ndarray) -> np.ndarray:

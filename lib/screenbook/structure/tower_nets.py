@@ -39,10 +39,10 @@ class TowerShape:
 
     n_space: int = 64
     width: int = 128
-    dropout: float = 0.2
-    bit_dropout: float = 0.3
+    dropout: float = 0.4
+    bit_dropout: float = 0.5
     n_letters: int = 24
-    n_channels: int = 48
+    n_channels: int = 32
     reach: int = 5
     temperature: float = 0.1
 

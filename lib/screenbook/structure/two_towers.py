@@ -9,7 +9,7 @@ drawn to the one structure, and none is a negative of another.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -49,19 +49,20 @@ class TowerSettings:
     n_written : int
         SMILES strings of each compound: the canonical one and random ones. In training one is
         drawn at each step; when asked, the places of all are averaged.
-    n_steps : dict of str to int
-        Of each encoder.
+    n_steps, n_passes : dict of str to int
+        For each encoder: steps at least, and how often it sees every profile at least.
     training : TrainSettings
-        Its `n_steps` is not used.
+        All but its `n_steps`.
     """
 
     shape: TowerShape = field(default_factory=TowerShape)
     batch_size: int = 64
     n_written: int = 8
-    n_steps: dict[str, int] = field(default_factory=lambda: {"fingerprint": 300, "smiles": 150})
+    n_steps: dict[str, int] = field(default_factory=lambda: {"fingerprint": 40, "smiles": 100})
+    n_passes: dict[str, int] = field(default_factory=lambda: {"fingerprint": 4, "smiles": 10})
     training: TrainSettings = field(
         default_factory=lambda: TrainSettings(
-            learning_rate=3e-3, warmup_steps=20, weight_decay=0.05, clip=1.0
+            learning_rate=1e-2, warmup_steps=10, weight_decay=0.2, clip=1.0
         )
     )
 
@@ -107,22 +108,21 @@ class TowerModel:
         On the CPU, in eval mode.
     reader : object
         What turns structures into input.
-    centre, spread : ndarray, shape (k,)
-        Mean and SD of the training profiles.
+    scale : float
+        Root mean square of the training profiles. One for all axes: those that vary little are
+        mostly noise, and to scale each by itself would raise it.
     history : History
     """
 
     net: TwoTowers
     reader: _Reader
-    centre: np.ndarray
-    spread: np.ndarray
+    scale: float
     history: History
 
     def see(self, points: np.ndarray) -> np.ndarray:
         """Place profiles, (n, k) to unit rows (n, n_space)."""
         with torch_threads(1), torch.no_grad():
-            scaled = torch.from_numpy(_scaled(points, self.centre, self.spread))
-            return np.asarray(self.net.see(scaled).numpy())
+            return np.asarray(self.net.see(_scaled(points, self.scale)).numpy())
 
     def read(self, smiles: Sequence[str]) -> np.ndarray:
         """Place readable structures, canonical SMILES of parents, as unit rows (n, n_space)."""
@@ -177,9 +177,8 @@ def train_towers(
     texts, seed = [smiles[i] for i in kept], settings.training.seed
     reader = _new_reader(texts, encoder, settings)
     forms = reader.forms(texts)
-    centre = points.mean(axis=0)
-    spread = np.maximum(points.std(axis=0), 1e-6)
-    x, which = torch.from_numpy(_scaled(points, centre, spread)), torch.from_numpy(code)
+    scale = max(float(np.sqrt(np.square(points, dtype=np.float64).mean())), 1e-12)
+    x, which = _scaled(points, scale), torch.from_numpy(code)
     net = _new_net(points.shape[1], reader, settings)
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
@@ -192,25 +191,27 @@ def train_towers(
         loss = contrast(seen, placed, alike, weight, net.temperature)
         return loss, {"temperature": net.temperature.detach()}
 
-    steps = settings.n_steps[encoder]
-    with_steps = settings.training.__class__(**{**vars(settings.training), "n_steps": steps})
-    history = train(net, loss_of, with_steps, checkpoints=checkpoints)
-    return TowerModel(net.cpu(), reader, centre, spread, history)
+    passes = settings.n_passes[encoder] * len(x) // settings.batch_size
+    training = replace(settings.training, n_steps=max(settings.n_steps[encoder], passes))
+    history = train(net, loss_of, training, checkpoints=checkpoints)
+    return TowerModel(net.cpu(), reader, scale, history)
 
 
-def _scaled(points: np.ndarray, centre: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    return np.clip((points - centre) / spread, -6, 6).astype(np.float32)
+def _scaled(points: np.ndarray, scale: float) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(points / scale, dtype=np.float32))
 
 
 def _new_reader(smiles: Sequence[str], encoder: str, settings: TowerSettings) -> _Reader:
     keys = [str(i) for i in range(len(smiles))]
     bits = morgan_fingerprints(keys, smiles).bits.to_numpy() > 0
-    differ = bits.any(axis=0) & ~bits.all(axis=0)
+    differ = np.asarray(bits.any(axis=0) & ~bits.all(axis=0))
     if not differ.any():
         raise InputError("two towers: all training structures are alike; there is nothing to learn")
-    seed = settings.training.seed
-    forms = written_anew(smiles, settings.n_written, seed)
-    tokens = vocabulary(text for some in forms for text in some)
+    seed, tokens = settings.training.seed, tuple[str, ...]()
+    if encoder == "smiles":
+        tokens = vocabulary(
+            t for some in written_anew(smiles, settings.n_written, seed) for t in some
+        )
     return _Reader(encoder, differ, tokens, settings.n_written, seed)
 
 
