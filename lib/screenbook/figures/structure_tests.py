@@ -40,6 +40,11 @@ _SPREAD = 0.6  # of the room of a row, shared by its series
 _ROW, _NARROW_ROW = 19, 22  # pixels of one value
 _LEAST = 46  # of a row, for a name of three lines
 _MOST_BITS = 8  # beside their mean
+_SWAPPED = {"all compounds": "swapped among all", "within mechanisms": "within mechanisms"}
+_SHORT = {
+    "analogues among the nearest": "analogues in the top 5 %",
+    "similarity of the nearest": "Tanimoto of the nearest",
+}
 _NULL = "95 % of permutations"
 
 
@@ -97,9 +102,9 @@ def neighbours_beside_nulls(table: pd.DataFrame, *, title: str, subtitle: str = 
     require(table, columns, "neighbours_beside_nulls()")
     rows = table["pairs"].map({"all": "all pairs", "other mechanisms": "of other mechanisms"})
     shown = table.assign(
-        panel=table["test"],
+        panel=table["test"].replace(_SHORT),
         row=rows.fillna(table["pairs"]),
-        series="swapped " + table["permuted"],
+        series=table["permuted"].map(_SWAPPED),
         detail="p " + table["p"].map("{:.3g}".format) + ", " + table["n_pairs"].astype(str)
         + " pairs",
     )  # fmt: skip
@@ -137,7 +142,7 @@ def held_out_properties(table: pd.DataFrame, *, title: str, subtitle: str = "") 
     shown = pd.concat(parts) if parts else table.assign(panel="")
     shown = shown.assign(
         row=shown["property"].replace("all", "mean of all"),
-        series="swapped " + shown["permuted"],
+        series=shown["permuted"].map(_SWAPPED),
         detail="p " + shown["p"].map("{:.3g}".format),
     )
     return _beside_nulls(

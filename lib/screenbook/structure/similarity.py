@@ -9,6 +9,7 @@ groups) and ten physico-chemical descriptors.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -80,8 +81,8 @@ class CompoundSet:
         """Why these compounds cannot be asked about structure; ``""`` if they can."""
         if len(self) >= FEWEST:
             return ""
-        reasons = self.left_out["reason"].str.partition(":")[0].value_counts()
-        why = "; ".join(f"{n} x {reason}" for reason, n in reasons.items())
+        reasons = Counter(str(reason).partition(":")[0] for reason in self.left_out["reason"])
+        why = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
         return (
             f"{len(self)} compounds have a readable structure and a profile, and {FEWEST} are "
             f"needed to ask about structure{f' (left out: {why})' if why else ''}: "
@@ -166,7 +167,7 @@ def compound_set(
         If lengths differ.
     """
     values = np.asarray(profiles, dtype=np.float64)
-    lengths = np.linalg.norm(values, axis=-1) if strength is None else np.asarray(strength)
+    lengths = np.linalg.norm(np.atleast_2d(values), axis=1) if strength is None else strength
     columns = {"compound": compound, "smiles": smiles, "mechanism": mechanism}
     rows = {name: ["" if pd.isna(v) else str(v).strip() for v in c] for name, c in columns.items()}
     counts = {name: len(c) for name, c in rows.items()} | {"strength": len(lengths)}
@@ -201,7 +202,7 @@ def cosine(profiles: np.ndarray) -> np.ndarray:
 
 def _reasons(found: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """Why each row cannot be used, ``""`` if it can."""
-    missing = ~np.isfinite(values).all(axis=1)
+    missing = ~np.isfinite(values).all(axis=1) | ~np.isfinite(found["strength"].astype(float))
     return np.select(
         [
             found["smiles"] == "",
