@@ -78,7 +78,7 @@ endif
 
 # A run has the reports of what its params file describes: those on cell images, on expression,
 # on the screen. Where it describes nothing, those on the screen say so.
-ON_IMAGES := 06a_% 06b_%
+ON_IMAGES := 06a_% 06b_% 08b_% 08c_%
 ON_EXPRESSION := 07_%
 SECTIONS := $(or $(shell grep -Eso '^(screen|images|expression):' params/$(BASE).yml),screen:)
 NOTEBOOKS := $(sort $(wildcard notebooks/[0-9]*_*.py))

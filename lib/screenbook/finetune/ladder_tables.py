@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from screenbook.finetune.ladder import HONEST, LEAK, PLAIN, Ladder
-from screenbook.finetune.mechanism_folds import KINDS
 from screenbook.finetune.outcomes import BASELINES, Outcome
 from screenbook.held_out import TEST, TRAIN
 from screenbook.images.probes import balanced_share
@@ -18,6 +17,9 @@ BY_PROBE = "layers behind the best probe"
 BY_VALIDATION = "best on validation compounds"
 CHOICES = (BY_MAPS, BY_PROBE, BY_VALIDATION)
 """Rungs chosen in each fold by itself, without a look at what is asked."""
+
+TOLD, ALL_SEEN = "told mechanisms", "every compound seen"
+"""Embeddings of networks that learned from some compounds, and from all of them."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def accuracy_table(ladder: Ladder) -> pd.DataFrame:
         test), ``chance``, ``n`` (fields asked), ``n_folds``.
     """
     rows = []
-    for kind in KINDS:
+    for kind in ladder.folds:
         for name, outcomes in _models(ladder, kind).items():
             rows.append(_row(ladder, kind, name, outcomes))
     return pd.DataFrame(rows)
@@ -202,10 +204,10 @@ def embeddings(ladder: Ladder) -> list[Embedding]:
     found = [Embedding(name, -1, ladder.features[name], nothing) for name in BASELINES]
     for fold, split in enumerate(ladder.folds[HONEST]):
         outcome = ladder.outcomes[HONEST, ladder.rungs[-1], fold]
-        found.append(Embedding("told mechanisms", fold, outcome.first, split.part))
+        found.append(Embedding(TOLD, fold, outcome.first, split.part))
     leak, split = ladder.outcomes[LEAK, ladder.rungs[-1], 0], ladder.folds[LEAK][0]
     part = np.where(split.test, TEST, TRAIN)
-    return [*found, Embedding("every compound seen", 0, leak.final, part)]
+    return [*found, Embedding(ALL_SEEN, 0, leak.final, part)]
 
 
 def _models(ladder: Ladder, kind: str) -> dict[str, list[Outcome]]:
