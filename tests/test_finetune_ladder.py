@@ -99,6 +99,18 @@ def test_choices_take_the_rung_that_their_rule_names(ladder):
         pd.testing.assert_frame_equal(calls[calls["fold"] == fold], same[same["fold"] == fold])
 
 
+def test_two_experiments_are_too_few_to_hold_out():
+    obs = design(n_compounds=2, n_experiments=2)
+    ladder = climbed(obs, fields_of(obs))
+    assert set(ladder.folds) == {HONEST, LEAK}
+    assert ladder.notes[0].startswith("Not asked with experiments held out: column experiment")
+    # Nor can two compounds each spare one to validate on.
+    table = told.accuracy_table(ladder)
+    assert table.loc[table["split"] == HONEST, "validation"].isna().all()
+    last = told.chosen_rungs(ladder).set_index("choice").loc[told.BY_VALIDATION]
+    assert last["rung"].eq("all layers").all()
+
+
 def test_tables_of_calls_add_up(ladder):
     calls = told.call_table(ladder)
     compounds, counts = told.compound_table(calls), told.confusion(calls)

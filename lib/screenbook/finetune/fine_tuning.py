@@ -8,6 +8,7 @@ training is repeated on all of them for so many steps.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -175,41 +176,27 @@ def fine_tune(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(fixed_seed(settings.seed, 7))
         net = MechanismNet(backbone, int(code.max()) + 1, n_open)
-    weight = 1.0 / np.bincount(code[learn])[code[learn]]
-    views = ViewSettings(size=_view_size(fields.shape[-1], tuning.area))
-    watched = (
-        _some(learn, tuning.n_watched, settings.seed),
-        _some(validate, tuning.n_watched, settings.seed),
-    )
     average = AveragedModel(
         net.to(pick_device(settings.device)),
         multi_avg_fn=get_ema_multi_avg_fn(tuning.memory),
         use_buffers=True,
     )
     mean_net = cast(MechanismNet, average.module)
-    best = _Best(mean_net)
+    best, draw = _Best(mean_net), _drawing(fields, code, learn, tuning)
+    watched = [_some(rows, tuning.n_watched, settings.seed) for rows in (learn, validate)]
 
     def loss_of(step: Step) -> tuple[torch.Tensor, dict[str, float]]:
-        rows = step.rng.choice(learn, min(tuning.n_fields, len(learn)), p=weight / weight.sum())
-        x = torch.from_numpy(fields[rows])
-        if tuning.augment:
-            x = one_view(x, views.size, (tuning.area, 1.0), views, step.draws)
         told: dict[str, float] = {}
         if step.recorded:
             told = _watch(mean_net, fields, code, *watched)
             best.see(step.number, told.get("validation_loss"))
-        target = torch.from_numpy(code[rows]).to(step.device)
-        return cross_entropy(net(x.to(step.device)), target), told
-
-    def stop_when(rows: list[Numbers]) -> str:
-        if best.looks_since > tuning.patience:
-            return f"no lower loss in {tuning.patience} looks"
-        return ""
+        x, target = draw(step)
+        return cross_entropy(net(x), target), told
 
     history: History = train(
         *(net, loss_of, settings),
         after_step=lambda _: average.update_parameters(net),
-        stop_when=stop_when,
+        stop_when=lambda _: "no lower loss" if best.looks_since > tuning.patience else "",
     )
     n_steps = settings.n_steps
     if len(validate) and tuning.early_stopping:
@@ -274,6 +261,23 @@ def answers(
             scores.append(net.head(found).float().cpu().numpy())
     net.cpu()
     return np.concatenate(scores), np.concatenate(features)
+
+
+def _drawing(
+    fields: np.ndarray, code: np.ndarray, learn: np.ndarray, tuning: Tuning
+) -> Callable[[Step], tuple[torch.Tensor, torch.Tensor]]:
+    """Draw the views of a step and their mechanisms, every mechanism as often on average."""
+    weight = 1.0 / np.bincount(code[learn])[code[learn]]
+    views = ViewSettings(size=_view_size(fields.shape[-1], tuning.area))
+
+    def draw(step: Step) -> tuple[torch.Tensor, torch.Tensor]:
+        rows = step.rng.choice(learn, min(tuning.n_fields, len(learn)), p=weight / weight.sum())
+        x = torch.from_numpy(fields[rows])
+        if tuning.augment:
+            x = one_view(x, views.size, (tuning.area, 1.0), views, step.draws)
+        return x.to(step.device), torch.from_numpy(code[rows]).to(step.device)
+
+    return draw
 
 
 class _Best:

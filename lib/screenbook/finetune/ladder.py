@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from screenbook.errors import InputError
 from screenbook.finetune.activation_maps import layer_table
 from screenbook.finetune.backbones import layers_of
 from screenbook.finetune.fine_tuning import Tuning, answers, fine_tune_twice
@@ -59,6 +60,8 @@ class Ladder:
     features : dict of str to ndarray, shape (n, d)
         Of the baselines.
     tuning : Tuning
+    notes : tuple of str
+        What could not be asked, a sentence each.
     """
 
     known: Mechanisms
@@ -70,6 +73,7 @@ class Ladder:
     outcomes: dict[Key, Outcome]
     features: dict[str, np.ndarray]
     tuning: Tuning
+    notes: tuple[str, ...] = ()
 
 
 def climb(
@@ -86,7 +90,8 @@ def climb(
     """Train every rung in every fold of compounds, and the contrasts.
 
     Where experiments or fields are held out, all layers are trained in one fold: it shows how
-    much easier the question is, and no more is asked of it.
+    much easier the question is, and no more is asked of it. With too few experiments that one is
+    left out, and a note says so.
 
     Parameters
     ----------
@@ -108,47 +113,27 @@ def climb(
     -------
     Ladder
 
-    Raises
-    ------
-    InputError
-        If there are too few experiments to hold some out.
     """
     tuning = tuning or Tuning()
     rows = np.flatnonzero(known.known)
     fields, obs = np.ascontiguousarray(fields[rows]), obs.iloc[rows]
     known = known.subset(rows)
-    seed = tuning.training.seed
-    folds = {kind: mechanism_folds(known, kind, n_folds=n_folds, seed=seed) for kind in KINDS}
-    layers = list(layers_of(start.backbone))
-    rungs = rung_names(layers)
-    share = (fields, known.code, start)
-    tasks: dict[Any, tuple] = {}
-    for kind in KINDS:
-        for k, split in _asked(folds, kind):
-            wanted = dict(zip(rungs, range(len(rungs)), strict=True)) if kind == HONEST else {}
-            wanted |= {rungs[-1]: len(layers)}
-            for name, n_open in reversed(wanted.items()):
-                keep = name == rungs[-1]
-                tasks[kind, name, k] = (_tune, *share, split, n_open, tuning, keep)
-            tasks[kind, PLAIN, k] = (_tune, *share, split, len(layers), without_remedies(tuning))
-    for k, split in enumerate(folds[HONEST]):
-        tasks["layers", "", k] = (_layers, fields, known, start, split, seed)
-    tasks["features", "", 0] = (baseline_features, fields, start)
+    folds, notes = _folds(known, n_folds, tuning.training.seed)
+    rungs = rung_names(list(layers_of(start.backbone)))
     done = run_each(
         _do,
-        tasks,
+        _tasks(fields, known, start, tuning, folds, rungs),
         jobs=jobs,
         tell=(lambda i, n: tell(f"{i} of {n} trainings and probes done")) if tell else None,
     )
     features = done.pop(("features", "", 0))
     tables = [done.pop(("layers", "", k)).assign(fold=k) for k in range(len(folds[HONEST]))]
-    for kind in KINDS:
+    for kind in folds:
         for k, split in _asked(folds, kind):
             for name in BASELINES:
                 done[kind, name, k] = baseline_outcome(features[name], known, split)
-    return Ladder(
-        known, obs, rows, rungs, pd.concat(tables, ignore_index=True), folds, done, features, tuning
-    )
+    layers = pd.concat(tables, ignore_index=True)
+    return Ladder(known, obs, rows, rungs, layers, folds, done, features, tuning, notes)
 
 
 def rung_names(layers: list[str]) -> tuple[str, ...]:
@@ -160,6 +145,43 @@ def without_remedies(tuning: Tuning) -> Tuning:
     """Take off what is meant to keep a network from overfitting."""
     training = replace(tuning.training, weight_decay=0.0)
     return replace(tuning, training=training, augment=False, early_stopping=False, memory=0.0)
+
+
+def _folds(
+    known: Mechanisms, n_folds: int, seed: int
+) -> tuple[dict[str, list[Split]], tuple[str, ...]]:
+    """Deal folds of all kinds that there can be."""
+    folds, notes = {}, []
+    for kind in KINDS:
+        try:
+            folds[kind] = mechanism_folds(known, kind, n_folds=n_folds, seed=seed)
+        except InputError as error:
+            notes.append(f"Not asked with {kind} held out: {error}.")
+    return folds, tuple(notes)
+
+
+def _tasks(
+    fields: np.ndarray,
+    known: Mechanisms,
+    start: Start,
+    tuning: Tuning,
+    folds: dict[str, list[Split]],
+    rungs: tuple[str, ...],
+) -> dict[Any, tuple[Any, ...]]:
+    """List what is to be done, the longest first."""
+    share = (fields, known.code, start)
+    last = len(rungs) - 1
+    tasks: dict[Any, tuple[Any, ...]] = {}
+    for kind in folds:
+        for k, split in _asked(folds, kind):
+            for n_open in range(last, -1 if kind == HONEST else last - 1, -1):
+                keep = n_open == last
+                tasks[kind, rungs[n_open], k] = (_tune, *share, split, n_open, tuning, keep)
+            tasks[kind, PLAIN, k] = (_tune, *share, split, last, without_remedies(tuning))
+    for k, split in enumerate(folds[HONEST]):
+        tasks["layers", "", k] = (_layers, fields, known, start, split, tuning.training.seed)
+    tasks["features", "", 0] = (baseline_features, fields, start)
+    return tasks
 
 
 def _asked(folds: dict[str, list[Split]], kind: str) -> Iterable[tuple[int, Split]]:

@@ -20,6 +20,10 @@ from screenbook.finetune.fine_tuning import Tuning, fine_tune
 from screenbook.images.encoders import Encoder
 
 _LEAST = 20  # controls of a cell type
+_NOTHING = (
+    "There is no file with weights, and no second cell type to learn from first: the backbone "
+    "starts from random weights, and shut layers stay random."
+)
 
 
 @dataclass(frozen=True)
@@ -79,29 +83,28 @@ def starting_backbone(
     backbone = build_backbone(name, fields.shape[1], seed)
     if weights is not None:
         return Start(backbone, untrained, load_weights(backbone, weights, origin))
-    control = np.flatnonzero((obs["role"] == "control").to_numpy())
-    kind = obs["cell_type"].astype(str).to_numpy()
-    names, counts = np.unique(kind[control], return_counts=True)
-    names = names[counts >= _LEAST]
+    kind, names = _kinds(obs)
     if len(names) < 2:
-        return Start(
-            *(backbone, untrained),
-            "There is no file with weights, and no second cell type to learn from first: the "
-            "backbone starts from random weights, and shut layers stay random.",
-        )
-    rows = control[np.isin(kind[control], names)]
+        return Start(backbone, untrained, _NOTHING)
     code = np.full(len(obs), -1)
-    code[rows] = np.searchsorted(names, kind[rows])
-    rows = np.random.default_rng(seed).permutation(rows)
+    taken = (obs["role"] == "control").to_numpy() & np.isin(kind, names)
+    code[taken] = np.searchsorted(names, kind[taken])
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(taken))
     learn, check = rows[len(rows) // 5 :], rows[: len(rows) // 5]
     everything = replace(tuning, early_stopping=False, patience=tuning.training.n_steps)
     n_open = len(layers_of(backbone))
     tuned = fine_tune(fields, code, learn, check, backbone, n_open, everything)
     told = float(tuned.history["validation"].iloc[-1])
-    return Start(
-        *(tuned.net.backbone, untrained),
+    note = (
         f"There is no file with weights. As a stand-in the backbone learned for "
         f"{tuned.n_steps} steps to tell the {len(names)} cell types of negative controls; it "
-        f"tells {told:.2f} of those that it did not learn from.",
-        tuned.history,
+        f"tells {told:.2f} of those that it did not learn from."
     )
+    return Start(tuned.net.backbone, untrained, note, tuned.history)
+
+
+def _kinds(obs: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Cell type of each field, and those of which there are controls enough."""
+    kind = obs["cell_type"].astype(str).to_numpy()
+    names, counts = np.unique(kind[(obs["role"] == "control").to_numpy()], return_counts=True)
+    return kind, names[counts >= _LEAST]
