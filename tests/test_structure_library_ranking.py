@@ -61,7 +61,7 @@ def test_every_method_can_rank(measured, method):
 
 
 def test_compounds_unlike_all_that_was_measured_are_marked(measured):
-    odd = library(("far", "CCCCCCCCCCCCCC"), ("near", "c1c(C#N)cc(CC(=O)NC)nc1"))
+    odd = library(("far", "CCCCCCCCCCCCCC"), ("near", "c1c(C#N)nc(CC(=O)NC)cc1"))
     table = rank_library(odd, *measured, "ridge").table.set_index("compound")
     assert table.loc["near", "note"] == ""
     assert table.loc["far", "note"] == UNLIKE

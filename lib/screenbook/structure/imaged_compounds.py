@@ -36,9 +36,10 @@ class ImagedCompounds:
     compound : ndarray of int, shape (n,)
         Row of `table` that each profile is of.
     table : DataFrame, c rows
-        ``parent_key`` (connectivity block of the parent's InChIKey), ``compound_key``,
-        ``compound`` (its first name), ``moa`` (``""`` if unknown or if its names disagree), ``smiles`` (canonical,
-        of the parent), ``scaffold`` (Bemis-Murcko; ``""`` if acyclic), ``n_profiles``.
+        ``parent_key`` (connectivity block of the parent's InChIKey), ``compound_key`` and
+        ``compound`` of its first name, ``moa`` (``""`` if unknown or if its names disagree),
+        ``smiles`` (canonical, of the parent), ``scaffold`` (Bemis-Murcko; ``""`` if acyclic),
+        ``n_profiles``.
     bits : ndarray of float32, shape (c, n_bits)
         Morgan fingerprints.
     left_out : DataFrame

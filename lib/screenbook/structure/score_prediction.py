@@ -209,6 +209,13 @@ def judge_predictions(
         share of permutations of compounds within their fold that correlate as well (one-sided:
         only agreement counts). Where all predictions are equal the
         correlation is missing and p is 1.
+
+    Notes
+    -----
+    A claim about new scaffolds needs both: p asks whether structure and score have anything to
+    do with each other, so it also falls where only compounds of one scaffold share their score.
+    In 40 simulations of that, with 14 scaffolds, p was 0.05 or less in 8; the interval excluded
+    0 in 3.
     """
     rows = []
     for (rule, method), mine in predictions.groupby(["rule", "method"], sort=False):
