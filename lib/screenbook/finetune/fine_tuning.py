@@ -25,7 +25,6 @@ from screenbook.images.encoders import Encoder
 from screenbook.images.views import ViewSettings, one_view
 from screenbook.training import (
     History,
-    Numbers,
     Step,
     TrainSettings,
     fixed_seed,
