@@ -74,9 +74,10 @@ def correlations_beside_nulls(table: pd.DataFrame, *, title: str, subtitle: str 
             "row": table["test"],
             "series": table["representation"],
             "value": table["r"],
-            "detail": "p " + table["p"].map("{:.3g}".format) + ", "
-            + table["n_compounds"].astype(str) + " compounds, "
-            + table["n_pairs"].astype(str) + " pairs",
+            "detail": [
+                f"p {p:.3g}, {n} compounds, {pairs} pairs"
+                for p, n, pairs in table[["p", "n_compounds", "n_pairs"]].itertuples(index=False)
+            ],
         }
     ).join(table[["low", "high", "null_low", "null_high"]])  # fmt: skip
     return _beside_nulls(shown, "Spearman r over pairs", title=title, subtitle=subtitle)
@@ -105,9 +106,8 @@ def neighbours_beside_nulls(table: pd.DataFrame, *, title: str, subtitle: str = 
         panel=table["test"].replace(_SHORT),
         row=rows.fillna(table["pairs"]),
         series=table["permuted"].map(_SWAPPED),
-        detail="p " + table["p"].map("{:.3g}".format) + ", " + table["n_pairs"].astype(str)
-        + " pairs",
-    )  # fmt: skip
+        detail=[f"p {p:.3g}, {n} pairs" for p, n in zip(table["p"], table["n_pairs"], strict=True)],
+    )
     return _beside_nulls(
         shown, "share, or Tanimoto similarity", title=title, subtitle=subtitle, own_x=True
     )
@@ -143,7 +143,7 @@ def held_out_properties(table: pd.DataFrame, *, title: str, subtitle: str = "") 
     shown = shown.assign(
         row=shown["property"].replace("all", "mean of all"),
         series=shown["permuted"].map(_SWAPPED),
-        detail="p " + shown["p"].map("{:.3g}".format),
+        detail=[f"p {p:.3g}" for p in shown["p"]],
     )
     return _beside_nulls(
         shown, "score for scaffolds held out", title=title, subtitle=subtitle, own_x=True
@@ -223,7 +223,7 @@ def _draw_power(
         fig.add_scatter(
             **axes_of(panel), x=at, y=some["rejected"],
             mode="markers" if open_symbol else "lines+markers", name=as_text(test),
-            legendgroup=test, showlegend=not open_symbol and not _has(fig, test),
+            legendgroup=as_text(test), showlegend=not open_symbol and not _has(fig, as_text(test)),
             legendrank=1000 + place,
             line={"color": colour, "dash": dash, "width": 2},
             marker={"color": colour, "symbol": symbol + open_symbol, "size": 8},
@@ -252,7 +252,7 @@ def _beside_nulls(
     for i, panel in enumerate(panels):
         some = shown[shown["panel"] == panel]
         rows = list(pd.unique(some["row"]))
-        names.append([as_text(row, 46) for row in rows])
+        names.append(rows)
         for name in series:
             mine = some[some["series"] == name]
             if len(mine):
@@ -306,7 +306,7 @@ def _draw_series(
     told = np.column_stack([rows["row"].map(as_text), rows["detail"].map(as_text)])
     fig.add_scatter(
         **axes_of(panel), x=rows["value"], y=at, mode="markers", name=as_text(name),
-        legendgroup=name, showlegend=not _has(fig, name), customdata=told,
+        legendgroup=as_text(name), showlegend=not _has(fig, as_text(name)), customdata=told,
         marker={"color": colour, "symbol": symbol, "size": 9},
         error_x=whiskers(rows["value"], rows["low"], rows["high"], colour),
         hovertemplate="%{customdata[0]}<br>%{x:.3f}, %{customdata[1]}<extra>" + as_text(name)
@@ -315,7 +315,7 @@ def _draw_series(
 
 
 def _wrapped(name: str, letters: int) -> str:
-    return "<br>".join(textwrap.wrap(name, letters)[:3])
+    return "<br>".join(as_text(line) for line in textwrap.wrap(name, letters)[:3])
 
 
 def _has(fig: go.Figure, group: str) -> bool:
