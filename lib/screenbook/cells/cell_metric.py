@@ -50,7 +50,7 @@ def triplet_loss(
     Returns
     -------
     Tensor, a scalar
-        log 2 where positives are as far as negatives.
+        log 2 where positives are as far as negatives; 0 where no cell has both.
     """
     positive, negative = _pairs(label, batch)
     squared = (2 - 2 * points @ points.T).clamp(min=1e-8)
@@ -58,7 +58,7 @@ def triplet_loss(
     far = away.masked_fill(~positive, -torch.inf).amax(dim=1)
     near = away.masked_fill(~negative, torch.inf).amin(dim=1)
     asked = positive.any(dim=1) & negative.any(dim=1)
-    return F.softplus((far - near)[asked]).mean()
+    return F.softplus((far - near)[asked]).sum() / asked.sum().clamp(min=1)
 
 
 def contrastive_loss(
@@ -81,7 +81,7 @@ def contrastive_loss(
     each = like - torch.logaddexp(like, others)
     asked = positive.any(dim=1) & negative.any(dim=1)
     mean = (each * positive).sum(dim=1)[asked] / positive.sum(dim=1)[asked]
-    return -mean.mean()
+    return -mean.sum() / asked.sum().clamp(min=1)
 
 
 def _pairs(label: torch.Tensor, batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -121,9 +121,10 @@ def _write(section: Mapping[str, Any], where: str, folder: Path) -> list[Path]:
 
 
 def _describe(folder: Path) -> dict[str, Any]:
-    images = read_image_set(folder / "images.zarr")
+    images, cells = read_image_set(folder / "images.zarr"), folder / _CELLS
     return {
         "n_images": len(images),
+        **({"n_cell_images": len(read_image_set(cells))} if cells.is_dir() else {}),
         "n_batches": int(images.obs["batch"].nunique()),
         "shape": list(images.pixels.shape),
         "dtype": str(images.pixels.dtype),
