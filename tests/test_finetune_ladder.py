@@ -83,6 +83,20 @@ def test_accuracies_are_those_of_the_calls(ladder):
     assert table.loc[table["split"] != "compounds", "groups"].eq("experiments").all()
 
 
+def test_every_rung_trains_other_layers(ladder):
+    for fold in range(3):
+        shares = [ladder.outcomes[HONEST, rung, fold].share for rung in ladder.rungs]
+        # From one seed, and on the same fields: only what is opened differs.
+        assert len({share.tobytes() for share in shares}) == 4
+
+
+def test_features_are_of_the_network_that_never_learned_from_validation_fields(ladder):
+    outcome = ladder.outcomes[HONEST, ladder.rungs[-1], 0]
+    assert not np.allclose(outcome.first, outcome.final)
+    found = next(e for e in told.embeddings(ladder) if e.name == told.TOLD and e.fold == 0)
+    np.testing.assert_array_equal(found.points, outcome.first)
+
+
 def test_choices_take_the_rung_that_their_rule_names(ladder):
     picked = told.chosen_rungs(ladder)
     for choice, fold, n_open, rung in picked.itertuples(index=False):
@@ -138,8 +152,8 @@ def test_embeddings_say_what_the_network_learned_from(ladder):
     found = told.embeddings(ladder)
     assert [(e.name, e.fold) for e in found] == [
         *((name, -1) for name in BASELINES),
-        *(("told mechanisms", k) for k in range(3)),
-        ("every compound seen", 0),
+        *((told.TOLD, k) for k in range(3)),
+        (told.ALL_SEEN, 0),
     ]
     for e in found:
         assert len(e.points) == len(e.part) == 36
