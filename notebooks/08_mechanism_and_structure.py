@@ -131,26 +131,18 @@ else:
 
 # %%
 where = dict(zip(chosen.obs["batch"].astype(str), chosen.obs["experiment"].astype(str), strict=True))  # fmt: skip
-q = treatments.set_index(["compound_key", "dose"])["replicate_q"]
-is_active = (q.reindex(pd.MultiIndex.from_frame(means.treatments[["compound_key", "dose"]])) <= fdr).to_numpy()  # fmt: skip
-tried = {"all treatments": None, "active treatments": is_active}
-matched = {name: match_treatments(means, hits, where, rows, seed=seed) for name, rows in tried.items()}  # fmt: skip
+is_active = (means.treatments.merge(treatments[["compound_key", "dose", "replicate_q"]], how="left")["replicate_q"] <= fdr).to_numpy()  # fmt: skip
+matched = {name: match_treatments(means, hits, where, rows, seed=seed) for name, rows in (("all treatments", None), ("active treatments", is_active))}  # fmt: skip
 told = {name: match_scores(m, means, where, seed=seed).assign(which=name) for name, m in matched.items() if m is not None}  # fmt: skip
 matches = pd.concat(told.values(), ignore_index=True) if told else pd.DataFrame()
-others = published_scores(published)
 if told:
     show_table(matches[["which", "rule", "value", "low", "high", "chance", "n", "n_compounds", "n_left_out"]].round(3), "Share of treatments matched rightly, with 95 % intervals over compounds; chance is the mean over permutations of mechanisms among compounds.", file="mechanism_matches")  # fmt: skip
-else:
-    say("No two mechanisms have two compounds each: there is nothing to match.")
-if len(others):
-    show_table(others, "What others reported on this screen. Features and recipes differ, and some were chosen by this very score; this report's profiles were chosen by controls and replicates alone (report 02).")  # fmt: skip
-
-# %%
-if told:
     which = list(told)[-1]
     nsc = told[which].set_index("rule").loc["NSC"]
     fig = pictures.confusion_heat(confusion(matched[which].table), title=f"{nsc['value']:.0%} of {which} are matched to their mechanism", subtitle=f"rows: mechanism of the treatment; chance {nsc['chance']:.0%}")  # fmt: skip
     show(fig, f"Which mechanism the nearest treatment of another compound has, {which}; rows are shares of a mechanism's treatments.", wide=True)  # fmt: skip
+else:
+    say("No two mechanisms have two compounds each: there is nothing to match.")
 
 # %% [markdown]
 # ## What an unknown compound may be doing
@@ -169,9 +161,11 @@ worth = f"Of {c['n']} calls on compounds of known mechanism {c['right']} are rig
 say(f"{len(unknown)} compounds have no known mechanism: {int(unknown['active'].sum())} of them are active, and {int((unknown['verdict'] == 'called').sum())} get a call. {worth}; the likeliest mechanism, called or not, is right for {e['right']} of {e['n']}.")  # fmt: skip
 
 # %% [markdown]
-# ## Who can be asked about structure
+# ## Is structure in the picture, beyond the mechanism?
 #
-# Active compounds with a readable structure; salts count as their parent molecule, and two names of one parent as one compound. Structures are compared by Morgan fingerprints (radius 2, Tanimoto), MACCS keys (Tanimoto) and physico-chemical descriptors.
+# Asked are active compounds with a readable structure; salts count as their parent molecule, and two names of one parent as one compound. Structures are compared by Morgan fingerprints (radius 2, Tanimoto), MACCS keys (Tanimoto) and physico-chemical descriptors.
+#
+# A Mantel test asks whether pairs of compounds that are built alike look alike, over all pairs, against permutations of whole compounds. It rejects as well if structure tells the mechanism and the mechanism the picture. Two ways hold the mechanism: the partial Mantel test takes it out of both sides by regression, and rejects too often where mechanism and structure are as tangled as in a drug library; the **restricted permutation** exchanges compounds within mechanisms only, which is exact. The verdict rests on that.
 
 # %%
 compounds = compound_set(active.table["compound"], active.table["smiles"], active.table["moa"], active.profiles)  # fmt: skip
@@ -179,13 +173,6 @@ asked = not compounds.refusal
 say(f"{len(compounds)} of {len(active)} active compounds can be asked, on {compounds.table['scaffold'].nunique()} scaffolds." if asked else f"**Structure is not asked for:** {compounds.refusal}.")  # fmt: skip
 if len(compounds.left_out):
     show_table(compounds.left_out, "Active compounds without a structure of their own, and why.", rows=8, file="structure_left_out")  # fmt: skip
-
-# %% [markdown]
-# ## Is structure in the picture, beyond the mechanism?
-#
-# A Mantel test asks whether pairs of compounds that are built alike look alike, over all pairs, against permutations of whole compounds. It rejects as well if structure tells the mechanism and the mechanism the picture. Two ways hold the mechanism: the partial Mantel test takes it out of both sides by regression, and rejects too often where mechanism and structure are as tangled as in a drug library; the **restricted permutation** exchanges compounds within mechanisms only, which is exact. The verdict rests on that.
-
-# %%
 if asked:
     pairs = mantel_table(compounds, n_permutations=n_permutations, seed=seed)
     by_test = pairs[pairs["representation"] == "Morgan"].set_index("test")
@@ -238,7 +225,7 @@ if imaged is not None:
     retrieved, _ = retrieve_structures(imaged, towers, seed=seed)
     ranks = retrieved[retrieved["metric"] == "reciprocal_rank"]
     better = ranks[(ranks["rule"] == "scaffold") & (ranks["p"] <= 0.05)]["method"].unique()
-    fig = towers_drawn.retrieval_rows(retrieved, metric="reciprocal_rank", title=f"On new scaffolds {', '.join(better) if len(better) else 'no method'} beats a random order", subtitle=f"{len(imaged.table)} compounds, five folds; 95 % intervals over scaffolds")  # fmt: skip
+    fig = towers_drawn.retrieval_rows(retrieved, metric="reciprocal_rank", title=f"On new scaffolds {len(better)} of {ranks['method'].nunique() - 1} methods beat a random order", subtitle=f"{len(imaged.table)} compounds, five folds; 95 % intervals over scaffolds")  # fmt: skip
     show(fig, "Mean reciprocal rank of the compound's own molecule (and of the molecule's own profile) among those held out with it.", wide=True)  # fmt: skip
     show_table(retrieved.round(4), "All metrics of both directions; hit@k: share whose own is among the first k.", rows=12, file="structure_retrieval")  # fmt: skip
 
@@ -296,6 +283,9 @@ else:
 # ## What we found
 
 # %%
+others = published_scores(published)
+if len(others):
+    show_table(others, "What others reported on this screen. Features and recipes differ, and some were chosen by this very score; this report's profiles were chosen by controls and replicates alone (report 02).")  # fmt: skip
 summary = summarise_findings(measures, matches, mechanisms, pairs if asked else None, others, fdr)
 show_table(summary.round(4), "The findings in one table, beside what others reported on this screen where the run names it.", file="mechanism_summary")  # fmt: skip
 columns = {"measure": "what was measured", "value": "this run", "low": "95 % interval", "high": "95 % interval", "chance": "what chance gives", "p": "p, or q over mechanisms", "n": "what it was counted over", "published": "results of others, with their source"}  # fmt: skip
