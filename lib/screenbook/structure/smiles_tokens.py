@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from rdkit import Chem
@@ -78,9 +79,11 @@ def written_anew(smiles: Sequence[str], n: int, seed: int) -> list[list[str]]:
     seed : int
         The same molecule gets the same strings, wherever it stands in the list.
     """
-    out = []
-    for text in smiles:
-        mol = Chem.MolFromSmiles(text)
-        more = Chem.MolToRandomSmilesVect(mol, n - 1, randomSeed=seed + 1) if n > 1 else []
-        out.append([text, *more])
-    return out
+    return [list(_written(text, n, seed)) for text in smiles]
+
+
+@lru_cache(maxsize=8192)
+def _written(smiles: str, n: int, seed: int) -> tuple[str, ...]:
+    mol = Chem.MolFromSmiles(smiles)
+    more = Chem.MolToRandomSmilesVect(mol, n - 1, randomSeed=seed + 1) if n > 1 else []
+    return (smiles, *more)

@@ -77,7 +77,7 @@ class _Reader:
     bits : ndarray of bool, shape (n_bits,)
         Those that some training compounds have and some have not: others teach nothing.
     tokens : tuple of str
-        Vocabulary.
+        Vocabulary of the SMILES strings of training compounds.
     n_written : int
     seed : int
     """
@@ -91,8 +91,7 @@ class _Reader:
     def forms(self, smiles: Sequence[str]) -> torch.Tensor:
         """Give all forms of structures, (n, n_forms, bits or length)."""
         if self.encoder == "fingerprint":
-            bits = morgan_fingerprints(map(str, range(len(smiles))), smiles).bits
-            return torch.from_numpy(bits.to_numpy()[:, self.bits])[:, None]
+            return torch.from_numpy(_bits(smiles)[:, self.bits])[:, None]
         written = written_anew(smiles, self.n_written, self.seed)
         flat = encode([text for forms in written for text in forms], self.tokens)
         return torch.from_numpy(flat).reshape(len(smiles), self.n_written, flat.shape[1])
@@ -202,17 +201,21 @@ def _scaled(points: np.ndarray, scale: float) -> torch.Tensor:
 
 
 def _new_reader(smiles: Sequence[str], encoder: str, settings: TowerSettings) -> _Reader:
-    keys = [str(i) for i in range(len(smiles))]
-    bits = morgan_fingerprints(keys, smiles).bits.to_numpy() > 0
-    differ = np.asarray(bits.any(axis=0) & ~bits.all(axis=0))
-    if not differ.any():
+    if len(set(smiles)) < 2:
         raise InputError("two towers: all training structures are alike; there is nothing to learn")
-    seed, tokens = settings.training.seed, tuple[str, ...]()
+    seed, bits, tokens = settings.training.seed, np.zeros(0, dtype=bool), tuple[str, ...]()
     if encoder == "smiles":
-        tokens = vocabulary(
-            t for some in written_anew(smiles, settings.n_written, seed) for t in some
-        )
-    return _Reader(encoder, differ, tokens, settings.n_written, seed)
+        written = written_anew(smiles, settings.n_written, seed)
+        tokens = vocabulary(text for forms in written for text in forms)
+    else:
+        known = _bits(smiles)
+        differ = known.any(axis=0) & (known < 1).any(axis=0)
+        bits = np.asarray(differ if differ.any() else known.any(axis=0))
+    return _Reader(encoder, bits, tokens, settings.n_written, seed)
+
+
+def _bits(smiles: Sequence[str]) -> np.ndarray:
+    return morgan_fingerprints(map(str, range(len(smiles))), smiles).bits.to_numpy()
 
 
 def _new_net(n_features: int, reader: _Reader, settings: TowerSettings) -> TwoTowers:
