@@ -50,15 +50,15 @@ def measure(n, tie=1.0, dials=DIALS):
 
 def show(table):
     """Print rates, marking those of nulls that lie outside the binomial interval of 5 %."""
-    low, high = binom.interval(0.95, N_PLANTINGS, 0.05)
-    text = table["rejected"].map("{:.3f}".format)
-    outside = ~table["rejected"].between(low / N_PLANTINGS, high / N_PLANTINGS)
-    text = text.where(~(table["holds"] & outside), text + "*")
+    low, high = (end / N_PLANTINGS for end in binom.interval(0.95, N_PLANTINGS, 0.05))
+    rate, null = table["rejected"], table["holds"]
+    mark = np.select([null & (rate > high), null & (rate < low)], ["+", "-"], " ")
+    text = rate.map("{:.3f}".format) + mark
     wide = table.assign(text=text).pivot_table(
         index=["scope", "test"], columns="name", values="text", aggfunc="first", sort=False
     )
     print(wide.to_string())
-    print(f"* outside {low / N_PLANTINGS:.3f} to {high / N_PLANTINGS:.3f}", flush=True)
+    print(f"+, - above or below {low:.3f} to {high:.3f}, 95 % of binomial draws at 5 %", flush=True)
 
 
 def main(sizes):

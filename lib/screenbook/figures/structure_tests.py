@@ -256,14 +256,14 @@ def _beside_nulls(
         for name in series:
             mine = some[some["series"] == name]
             if len(mine):
-                held = list(pd.unique(some["series"]))
-                dodge = _SPREAD * ((held.index(name) + 0.5) / len(held) - 0.5)
+                here = list(pd.unique(some["series"]))
+                dodge = _SPREAD * ((here.index(name) + 0.5) / len(here) - 0.5)
                 at = mine["row"].map(rows.index).to_numpy(dtype=float)
                 # A row with fewer series than others is drawn in its middle.
                 alone = mine["row"].map(some.groupby("row")["series"].nunique()).to_numpy() == 1
                 _draw_series(fig, mine, at + np.where(alone, 0.0, dodge), series.index(name), i)
-    most = shown.groupby(["panel", "row"], sort=False)["series"].nunique().max()
-    rooms = [max(len(rows) for rows in names) * max(_LEAST, r * most) for r in (_ROW, _NARROW_ROW)]
+    held = int(shown.groupby(["panel", "row"], sort=False)["series"].nunique().max())
+    rooms = [max(len(rows) for rows in names) * max(_LEAST, r * held) for r in (_ROW, _NARROW_ROW)]
     layout = Layout(
         1, 70 + rooms[0], 70 + rooms[1], gap=0.0, own_y=True,
         legend=-(-(len(series) + 1) // 3), narrow_legend=len(series) + 1,

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from math import lgamma, log
 
 import numpy as np
-import pandas as pd
 
 ALL, WITHIN = "all compounds", "within mechanisms"
 """Who swaps with whom."""
@@ -103,8 +102,3 @@ def p_values(value: np.ndarray, null: np.ndarray) -> np.ndarray:
     # Permutations that leave everything as it was differ from it by rounding only.
     reached = (null >= value - 1e-6 * np.maximum(np.abs(value), 1e-3)).sum(axis=0)
     return np.where(np.isnan(value), np.nan, (1 + reached) / (1 + len(null)))
-
-
-def known_only(table: pd.DataFrame) -> np.ndarray:
-    """Compounds of known mechanism, bool (n,)."""
-    return table["mechanism"].ne("").to_numpy()
