@@ -47,7 +47,7 @@ def test_the_share_that_responds_is_told_within_its_interval(answer):
 
 
 def test_scores_tell_which_cells_responded(planted, answer):
-    points, obs = planted
+    _, obs = planted
     rare = (obs["treatment"] == "rare").to_numpy()
     score, hit = answer.cells["score"].to_numpy()[rare], obs["hit"].to_numpy()[rare]
     assert np.median(score[hit]) > np.quantile(score[~hit], 0.9)
@@ -95,8 +95,8 @@ def test_few_cells_to_learn_from_are_refused():
     points, obs = planted_cells({"full": 0.9}, n_plates=2, n_wells=1, n_cells=5)
     with pytest.raises(InputError, match="5 treated cells outside fold 1, and k = 15"):
         asked(points, obs)
+    control = (obs["role"] == "control").to_numpy()
     with pytest.raises(InputError, match="column role: 0 treated cells"):
-        control = (obs["role"] == "control").to_numpy()
         asked(points[control], obs[control])
 
 

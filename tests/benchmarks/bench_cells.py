@@ -1,8 +1,8 @@
 """Single cells, beyond what one report has the time for.
 
-    python tests/benchmarks/bench_cells.py masks      real fields against the masks shipped with them
+    python tests/benchmarks/bench_cells.py masks      real fields against masks shipped with them
     python tests/benchmarks/bench_cells.py power      the rare compound in fresh simulated sets
-    python tests/benchmarks/bench_cells.py level      rejections of the inert compound, measured cells
+    python tests/benchmarks/bench_cells.py level      an inert compound in 200 planted sets
 
 Settings of the segmentation were looked at on fields B7 and D6; the three others were not.
 """

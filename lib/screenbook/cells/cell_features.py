@@ -12,6 +12,9 @@ from scipy import ndimage
 
 from screenbook.cells.segmentation import Segmentation
 from screenbook.image_set import ImageSet
+from screenbook.processes import run_each
+
+_FIELDS_IN_BLOCK = 16  # that a process takes at once
 
 SHAPE = (
     *("nucleus area", "nucleus elongation", "cell area", "cell elongation"),
@@ -32,7 +35,9 @@ LIGHT = (
 distance of the light from the centre of the nucleus, px."""
 
 
-def cell_features(images: ImageSet, found: Segmentation, obs: pd.DataFrame) -> pd.DataFrame:
+def cell_features(
+    images: ImageSet, found: Segmentation, obs: pd.DataFrame, *, jobs: int = 1
+) -> pd.DataFrame:
     """Measure cells.
 
     Parameters
@@ -42,6 +47,8 @@ def cell_features(images: ImageSet, found: Segmentation, obs: pd.DataFrame) -> p
     found : Segmentation
     obs : DataFrame, n rows
         The cells wanted, with ``row`` and ``cell``; of :class:`screenbook.cells.crops.CellCrops`.
+    jobs : int
+        Processes.
 
     Returns
     -------
@@ -52,12 +59,20 @@ def cell_features(images: ImageSet, found: Segmentation, obs: pd.DataFrame) -> p
     names = [*SHAPE, *(f"{c} {what}" for c in images.channels for what in LIGHT)]
     values = np.empty((len(obs), len(names)))
     row, number = obs["row"].to_numpy(), obs["cell"].to_numpy()
-    for r in np.unique(row):
+    rows = np.unique(row)
+    starts = range(0, len(rows), _FIELDS_IN_BLOCK)
+    blocks = [rows[i : i + _FIELDS_IN_BLOCK] for i in starts]
+    work = {i: (images.load(r), found.nuclei[r], found.cells[r]) for i, r in enumerate(blocks)}
+    measured = run_each(_of_fields, work, jobs=jobs).values()
+    for r, all_cells in zip(rows, (cells for block in measured for cells in block), strict=True):
         mine = np.flatnonzero(row == r)
-        field = images.load([r])[0].astype(np.float64)
-        all_cells = _of_field(field, found.nuclei[r], found.cells[r])
         values[mine] = all_cells[number[mine]]
     return pd.DataFrame(values, index=obs.index, columns=names)
+
+
+def _of_fields(fields: np.ndarray, nuclei: np.ndarray, cells: np.ndarray) -> list[np.ndarray]:
+    sets = zip(fields.astype(np.float64), nuclei, cells, strict=True)
+    return [_of_field(*each) for each in sets]
 
 
 def _of_field(field: np.ndarray, nuclei: np.ndarray, cells: np.ndarray) -> np.ndarray:

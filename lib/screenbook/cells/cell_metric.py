@@ -28,7 +28,7 @@ from screenbook.images.patches import turned
 from screenbook.images.position_training import restained
 from screenbook.images.positives import CrossBatchPartners, FieldCodes
 from screenbook.processes import run_each
-from screenbook.training import History, Numbers, Step, TrainSettings, fixed_seed, train
+from screenbook.training import History, Step, TrainSettings, fixed_seed, train
 
 _WAYS = 8  # of a square, turned and mirrored
 
@@ -161,8 +161,6 @@ def train_cell_net(
     pixels: np.ndarray,
     obs: pd.DataFrame,
     settings: MetricSettings | None = None,
-    *,
-    tell: Callable[[int, Numbers], None] | None = None,
 ) -> tuple[CellNet, History]:
     """Teach a net to bring cells of one treatment together.
 
@@ -173,8 +171,6 @@ def train_cell_net(
     obs : DataFrame, n rows
         ``treatment`` and ``batch`` of each.
     settings : MetricSettings, optional
-    tell : callable, optional
-        See :func:`screenbook.training.train`.
 
     Returns
     -------
@@ -212,7 +208,7 @@ def train_cell_net(
         )
         return loss(net(cells.to(step.device)), label, batch, settings.temperature)
 
-    history = train(net, loss_of, settings.training, tell=tell)
+    history = train(net, loss_of, settings.training)
     return net.cpu(), history
 
 

@@ -8,6 +8,11 @@ is nearest to, where a step across an edge counts as a longer way (propagation, 
 Golland 2005, 10.1007/11569541_54).
 
 All lengths follow from one number, the diameter of a nucleus in pixels.
+
+On five fields of the NF1 Cell Painting data (16 bits, 20 to 30 nuclei), all at 60 px, nuclei agree
+with the masks shipped with them with a Dice of 0.96 to 0.98 and an F1 at half overlap of 0.95 to
+1, on the two fields that were looked at before as on the three that were not. Cells have a Dice
+of 0.75 to 0.96; their masks melt touching cells into one, so they say nothing of the borders.
 """
 
 from __future__ import annotations
@@ -28,9 +33,7 @@ from screenbook.processes import run_each
 NUCLEAR = ("DNA", "DAPI", "Hoechst", "nucleus", "nuclei", "H33342", "DRAQ5")
 """Names, or parts of names, of channels that show nuclei."""
 
-COLUMNS = ("field", "cell", "y", "x", "nucleus_area", "cell_area", "touches_border")
-
-_STEPS_IN_BLOCK = 16  # fields that a process takes at once
+_FIELDS_IN_BLOCK = 16  # fields that a process takes at once
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,8 @@ def segment_images(
     named = [_channel(channels, name) for name in settings.cytoplasm]
     body = named or [c for c in range(len(channels)) if c != nuclear] or [nuclear]
     segment = partial(_segment_block, nuclear=nuclear, body=body, settings=settings)
-    starts = range(0, len(images), _STEPS_IN_BLOCK)
-    blocks = {i: (images.load(slice(i, i + _STEPS_IN_BLOCK)),) for i in starts}
+    starts = range(0, len(images), _FIELDS_IN_BLOCK)
+    blocks = {i: (images.load(slice(i, i + _FIELDS_IN_BLOCK)),) for i in starts}
     found = [pair for block in run_each(segment, blocks, jobs=jobs).values() for pair in block]
     nuclei, cells = (np.stack(labels) for labels in zip(*found, strict=True))
     tables = [_table(*pair).assign(row=row) for row, pair in enumerate(found)]
