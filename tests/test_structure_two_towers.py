@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from planted_towers import CORES, planted
-from screenbook.checkpoints import Checkpoints
 from screenbook.errors import InputError
 from screenbook.structure.two_towers import ENCODERS, TowerSettings, train_towers
 
@@ -56,12 +55,11 @@ def test_the_loss_falls_and_the_temperature_is_told(learned):
     assert history["temperature"].between(0.01, 0.5).all()
 
 
-def small(encoder, settings=QUICK, **changes):
+def small(encoder, settings=QUICK, points=None):
     imaged, _ = planted(n_groups=3)
-    return train_towers(
-        changes.get("points", imaged.points), imaged.compound, imaged.table["smiles"].tolist(),
-        encoder, settings, checkpoints=changes.get("checkpoints"),
-    )  # fmt: skip
+    points = imaged.points if points is None else points
+    smiles = imaged.table["smiles"].tolist()
+    return train_towers(points, imaged.compound, smiles, encoder, settings)
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)
@@ -80,16 +78,6 @@ def test_the_unit_of_profiles_does_not_matter():
     np.testing.assert_allclose(
         plain.see(imaged.points[:6]), scaled.see(imaged.points[:6] * 1000), atol=1e-3
     )
-
-
-def test_a_training_that_was_stopped_goes_on(tmp_path):
-    whole = small("fingerprint")
-    kept = Checkpoints(tmp_path / "towers.pt")
-    # A longer schedule that is cut short would be another training: same settings, run twice.
-    small("fingerprint", checkpoints=kept)
-    again = small("fingerprint", checkpoints=kept)
-    imaged, _ = planted(n_groups=3)
-    np.testing.assert_array_equal(whole.see(imaged.points), again.see(imaged.points))
 
 
 def test_large_screens_are_seen_as_often_as_small_ones():

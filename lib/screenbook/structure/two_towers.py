@@ -21,7 +21,6 @@ from screenbook.structure.smiles_tokens import encode, vocabulary, written_anew
 from screenbook.structure.tower_nets import FingerprintTower, SmilesTower, TowerShape, TwoTowers
 from screenbook.training import (
     History,
-    Keeper,
     Step,
     TrainSettings,
     epoch_rows,
@@ -138,8 +137,6 @@ def train_towers(
     smiles: Sequence[str],
     encoder: str,
     settings: TowerSettings | None = None,
-    *,
-    checkpoints: Keeper | None = None,
 ) -> TowerModel:
     """Train a tower of profiles and one of structures.
 
@@ -154,8 +151,6 @@ def train_towers(
     encoder : {"fingerprint", "smiles"}
         Key of :data:`ENCODERS`.
     settings : TowerSettings, optional
-    checkpoints : Keeper, optional
-        As in :func:`screenbook.training.train`.
 
     Returns
     -------
@@ -192,7 +187,7 @@ def train_towers(
 
     passes = settings.n_passes[encoder] * len(x) // settings.batch_size
     training = replace(settings.training, n_steps=max(settings.n_steps[encoder], passes))
-    history = train(net, loss_of, training, checkpoints=checkpoints)
+    history = train(net, loss_of, training)
     return TowerModel(net.cpu(), reader, scale, history)
 
 
