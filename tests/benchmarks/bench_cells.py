@@ -124,7 +124,8 @@ def level(n_sets=200):
     from planted_cells import null_p_values
 
     p = null_p_values(n_sets)
-    print((p <= 0.05).mean().round(3).to_string(), f"\nof {len(p)} sets, SE 0.015")
+    error = (0.05 * 0.95 / len(p)) ** 0.5
+    print((p <= 0.05).mean().round(3).to_string(), f"\nof {len(p)} sets, SE {error:.3f} at 0.05")
 
 
 if __name__ == "__main__":

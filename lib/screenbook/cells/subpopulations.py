@@ -5,6 +5,10 @@ gets a score, how much nearer it lies to treated cells than to control cells of 
 are not its own; cells beyond the range of the reference controls are marked; and wells are
 compared by the share of marked cells. Beside it stands the usual test, on the mean profiles of
 the same wells. See :mod:`.wells_compared` for how both are tested.
+
+A third test is on well means in the learned space. Where a space has one place for cells that
+responded and one for those that did not, a mean over it is a share by another name: with wells
+enough it finds what means of measured features do not.
 """
 
 from __future__ import annotations
