@@ -126,13 +126,15 @@ say(f"Accuracy on unseen compounds by rule: {by_rule}. The best rung itself reac
 # %%
 everything = rungs.index[-1]
 plain = [m for m in accuracy["model"].unique() if m.endswith("no remedy")]
-fig = pictures.gap_by_split(accuracy, [everything, *plain], title="Held-out fields flatter, held-out compounds do not", subtitle="accuracy on what was learned from and on what was held out")  # fmt: skip
-show(fig, "The same two networks under three splits: compounds, experiments and fields held out.", wide=True)  # fmt: skip
 at = accuracy[accuracy["model"] == everything].set_index("split")
+fig = pictures.gap_by_split(accuracy, [everything, *plain], title="Training less test: " + ", ".join(f"{s} held out {g:+.2f}" for s, g in at["gap"].items()), subtitle=f"{everything}, with remedies and without")  # fmt: skip
+show(fig, "The same two networks under three splits: compounds, experiments and fields held out.", wide=True)  # fmt: skip
 say("; ".join(f"{split} held out: training {r['train']:.2f}, test {r['test']:.2f}" for split, r in at.iterrows()) + (f". Without augmentation, weight decay and early stopping, on unseen compounds: training {honest.loc[plain[0], 'train']:.2f}, test {honest.loc[plain[0], 'test']:.2f}." if plain else "."))  # fmt: skip
 
 # %%
-fig = pictures.learning_curves(told.learning_curves(ladder), title="Training goes on, validation does not follow", subtitle="one line for each fold; compounds held out")  # fmt: skip
+curves = told.learning_curves(ladder)
+last = curves[curves["model"] == everything].sort_values("step").groupby("fold").tail(1)
+fig = pictures.learning_curves(curves, title=f"All layers open, at the end: training {last['train'].mean():.2f}, validation {last['validation'].mean():.2f}", subtitle="one line for each fold; compounds held out")  # fmt: skip
 show(fig, "Accuracy while training, on what is learned from and on the validation compounds.", wide=True)  # fmt: skip
 
 # %% [markdown]
