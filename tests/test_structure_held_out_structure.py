@@ -47,13 +47,20 @@ def refitted(points, wanted):
 def test_scores_are_those_of_ridge_fitted_anew_without_each_fold(noisy, kind):
     wanted = targets(noisy, kind)
     drawn = np.vstack([np.arange(50), shuffles(50, 2, 0)])
-    found = held_out_scores(smoother(noisy.profiles), wanted, drawn)
+    found = held_out_scores(smoother(noisy.profiles), [wanted], drawn)[0]
     for scores, order in zip(found, drawn, strict=True):
         predicted = refitted(noisy.profiles[order], wanted)
         for k, truth in enumerate(wanted.values.T):
             told = predicted[:, k]
             score = roc_auc_score(truth, told) if kind == BITS else spearmanr(truth, told)[0]
             assert scores[k] == pytest.approx(score, abs=1e-8)
+
+
+def test_targets_asked_together_score_as_each_alone(noisy):
+    both = [targets(noisy, kind) for kind in (BITS, DESCRIPTORS)]
+    smooth, drawn = smoother(noisy.profiles), shuffles(50, 3, 0)
+    for wanted, found in zip(both, held_out_scores(smooth, both, drawn), strict=True):
+        np.testing.assert_allclose(found, held_out_scores(smooth, [wanted], drawn)[0])
 
 
 def test_predictions_that_tie_are_counted_by_halves():
@@ -128,7 +135,7 @@ def test_level_is_held_where_nothing_is(kind):
     wanted = targets(compounds, kind)
     smooth = smoother(np.random.default_rng(1).normal(size=(120, 30, 10)))
     drawn = np.vstack([np.arange(30), shuffles(30, 19, 0)])
-    scores = np.stack([held_out_scores(s, wanted, drawn).mean(axis=1) for s in smooth])
+    scores = np.stack([held_out_scores(s, [wanted], drawn)[0].mean(axis=1) for s in smooth])
     rejected = int((scores[:, :1] > scores[:, 1:]).all(axis=1).sum())
     assert binom.ppf(0.001, 120, 0.05) <= rejected <= binom.ppf(0.999, 120, 0.05)
 

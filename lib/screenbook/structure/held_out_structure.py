@@ -12,6 +12,7 @@ compounds in closed form, and a thousand permutations take seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,7 +153,9 @@ def smoother(profiles: np.ndarray) -> np.ndarray:
     return np.linalg.solve(ridge, kernel) + 1 / n
 
 
-def held_out_scores(smooth: np.ndarray, wanted: Targets, drawn: np.ndarray) -> np.ndarray:
+def held_out_scores(
+    smooth: np.ndarray, wanted: Sequence[Targets], drawn: np.ndarray
+) -> list[np.ndarray]:
     """Score predictions for held-out scaffolds, for each arrangement of profiles.
 
     Leaving out a fold g of a linear smoother S leaves the errors ``(I - S_gg)^-1 (y - S y)_g``
@@ -162,26 +165,30 @@ def held_out_scores(smooth: np.ndarray, wanted: Targets, drawn: np.ndarray) -> n
     ----------
     smooth : ndarray, shape (n, n)
         Of :func:`smoother`.
-    wanted : Targets
+    wanted : sequence of Targets
+        With the same folds.
     drawn : ndarray of int, shape (n_arrangements, n)
         Whose profile each compound gets.
 
     Returns
     -------
-    ndarray of float64, shape (n_arrangements, q)
+    list of ndarray of float64, shape (n_arrangements, q)
+        For each of the targets.
     """
-    y = wanted.values
+    y = np.hstack([told.values for told in wanted])
+    ends = np.cumsum([told.values.shape[1] for told in wanted])[:-1]
     found = []
     for part in np.array_split(drawn, 1 + drawn.shape[0] * smooth.size // _CHUNK):
         mixed = smooth[part[:, :, None], part[:, None, :]]
         error = y - mixed @ y
         predicted = np.empty((len(part), y.shape[1], len(y)))
-        for fold in np.unique(wanted.fold):
-            g = np.flatnonzero(wanted.fold == fold)
+        for fold in np.unique(wanted[0].fold):
+            g = np.flatnonzero(wanted[0].fold == fold)
             own = np.eye(len(g)) - mixed[:, g[:, None], g]
             predicted[:, :, g] = (y[g] - np.linalg.solve(own, error[:, g])).swapaxes(1, 2)
-        found.append(wanted.scores(predicted))
-    return np.vstack(found)
+        parts = np.split(predicted, ends, axis=1)
+        found.append([told.scores(part) for told, part in zip(wanted, parts, strict=True)])
+    return [np.vstack(scores) for scores in zip(*found, strict=True)]
 
 
 def held_out_table(
@@ -222,7 +229,7 @@ def held_out_table(
             drawn = shuffles(n, n_permutations, seed, group if permuted == WITHIN else None)
             scores = np.full((1, len(wanted.names)), np.nan)
             if not note:
-                scores = held_out_scores(smooth, wanted, np.vstack([np.arange(n), drawn]))
+                scores = held_out_scores(smooth, [wanted], np.vstack([np.arange(n), drawn]))[0]
             table = _rows(wanted, scores)
             parts.append(table.assign(permuted=permuted, beyond=permuted == WITHIN, note=note))
     alone = (compounds.table["scaffold"] == "").sum()
