@@ -100,6 +100,8 @@ show(fig, "Averaged activation maps of the backbone before it is told any mechan
 
 # %%
 ladder = climb(fields, obs, known, start, tuning, n_folds=n_folds, jobs=jobs, tell=tell)
+if ladder.notes:
+    say("\n".join(f"- {note}" for note in ladder.notes))
 accuracy = told.accuracy_table(ladder)
 honest = accuracy[accuracy["split"] == "compounds"].set_index("model")
 rungs = honest[honest["kind"] == "rung"]
