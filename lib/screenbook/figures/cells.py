@@ -115,9 +115,8 @@ def score_distributions(
         return nothing_to_draw(title, subtitle, "There is no cell with a score.")
     low, high = np.quantile(np.concatenate(list(groups.values())), [0.002, 0.998])
     edges = np.linspace(low, max(high, low + 1e-6), _BINS + 1)
-    middle = (edges[:-1] + edges[1:]) / 2
+    middle, most = (edges[:-1] + edges[1:]) / 2, 0.0
     fig = go.Figure()
-    most = 0.0
     for i, (name, scores) in enumerate(groups.items()):
         height = _smooth(np.histogram(np.clip(scores, low, high), edges)[0] / len(scores))
         height = height / (edges[1] - edges[0])
