@@ -1,30 +1,31 @@
 """Where the cells of a field are: nuclei from the DNA stain, cells around them.
 
-The steps are those that most pipelines share. The ground under the nuclei is taken off by a grey
-opening, wider than a nucleus; Otsu's threshold (10.1109/TSMC.1979.4310076) parts nuclei from the
-rest; nuclei that touch are split by flooding their distance map (a watershed, Meyer 1994,
-10.1016/0165-1684(94)90060-4). From there every pixel of the cytoplasm goes to the nucleus that it
-is nearest to, where a step across an edge counts as a longer way (propagation, Jones, Carpenter &
-Golland 2005, 10.1007/11569541_54).
+The steps are those that most pipelines share, as scikit-image has them. The ground under the
+nuclei is taken off by a grey opening, wider than a nucleus; Otsu's threshold
+(10.1109/TSMC.1979.4310076) parts nuclei from the rest; nuclei that touch are split by a watershed
+of their distance map (Meyer 1994, 10.1016/0165-1684(94)90060-4). From there every pixel of the
+cytoplasm goes to the nucleus that it is nearest to, without crossing what is no cytoplasm.
 
 All lengths follow from one number, the diameter of a nucleus in pixels.
 
 On five fields of the NF1 Cell Painting data (16 bits, 20 to 30 nuclei), all at 60 px, nuclei agree
 with the masks shipped with them with a Dice of 0.96 to 0.98 and an F1 at half overlap of 0.95 to
 1, on the two fields that were looked at before as on the three that were not. Cells have a Dice
-of 0.75 to 0.96; their masks melt touching cells into one, so they say nothing of the borders.
+of 0.74 to 0.93; their masks melt touching cells into one, so they say nothing of the borders.
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pandas as pd
-from scipy import ndimage, sparse
+from scipy import ndimage
+from skimage.feature import peak_local_max
+from skimage.filters import threshold_otsu
+from skimage.segmentation import watershed
 
 from screenbook.errors import InputError, did_you_mean, listing
 from screenbook.image_set import ImageSet
@@ -54,8 +55,6 @@ class SegmentationSettings:
         How far a nucleus stands out at least, in SD of the ground.
     split_distance : float
         Centres of touching nuclei lie at least so far apart, in diameters.
-    edge_weight : float
-        How much longer the way across an edge is; 0 ignores what the cytoplasm shows.
     reach : float
         Cells end so far from their nucleus at most, in diameters.
     """
@@ -66,7 +65,6 @@ class SegmentationSettings:
     area_range: tuple[float, float] = (0.2, 5.0)
     contrast: float = 4.0
     split_distance: float = 0.55
-    edge_weight: float = 10.0
     reach: float = 3.0
 
     def __post_init__(self) -> None:
@@ -199,7 +197,7 @@ def find_nuclei(plane: np.ndarray, settings: SegmentationSettings) -> np.ndarray
     size = settings.nucleus_px
     light = ndimage.gaussian_filter(plane.astype(np.float32), size / 16)
     light = light - ground(light, size)
-    level = otsu(light)
+    level = threshold_otsu(light)
     dark = light[light <= level]
     noise = 1.4826 * float(np.median(np.abs(dark - np.median(dark))))
     above = light > max(level, float(np.median(dark)) + settings.contrast * noise)
@@ -233,63 +231,17 @@ def ground(light: np.ndarray, nucleus_px: float) -> np.ndarray:
     return found
 
 
-def otsu(values: np.ndarray, bins: int = 256) -> float:
-    """Level that parts values in two groups as far apart as can be (Otsu 1979).
-
-    Returns
-    -------
-    float
-        The values' own where they are all alike.
-    """
-    low, high = float(values.min()), float(values.max())
-    if not high > low:
-        return high
-    counts, edges = np.histogram(values, bins=bins, range=(low, high))
-    middle = (edges[:-1] + edges[1:]) / 2
-    below, total = np.cumsum(counts), counts.sum()
-    mass = np.cumsum(counts * middle)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = (mass[-1] * below - mass * total) ** 2 / (below * (total - below))
-    return float(edges[1 + int(np.nan_to_num(between).argmax())])
-
-
 def _split(above: np.ndarray, settings: SegmentationSettings) -> np.ndarray:
     """Give each nucleus a number, and part those that touch."""
     depth = ndimage.gaussian_filter(
         ndimage.distance_transform_edt(above).astype(np.float32), settings.nucleus_px / 20
     )
-    apart = max(3, int(settings.split_distance * settings.nucleus_px) | 1)
-    peak = (ndimage.maximum_filter(depth, footprint=_disc(apart // 2)) == depth) & above
-    seeds, n = ndimage.label(peak, np.ones((3, 3)))
-    pieces, n_pieces = ndimage.label(above)
-    if not n_pieces:
-        return np.zeros(above.shape, dtype=np.int32)
-    owner = np.zeros(n + 1, dtype=int)
-    owner[seeds[peak]] = pieces[peak]
-    several = np.bincount(owner[1:], minlength=n_pieces + 1) > 1
-    first = np.zeros(n_pieces + 1, dtype=np.int32)
-    first[owner[1:][::-1]] = np.arange(n, 0, -1)
-    labels = np.where(several[pieces], seeds, first[pieces]).astype(np.int32)
-    _flood(labels, -depth, several[pieces] & above)
-    return labels
-
-
-def _flood(labels: np.ndarray, height: np.ndarray, within: np.ndarray) -> None:
-    """Let numbered seeds grow over a map of heights, from the lowest place up, in place."""
-    rows, columns = height.shape
-    queue = [(height[y, x], y, x) for y, x in np.argwhere((labels > 0) & within).tolist()]
-    heapq.heapify(queue)
-    while queue:
-        level, y, x = heapq.heappop(queue)
-        for j, i in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
-            if 0 <= j < rows and 0 <= i < columns and within[j, i] and not labels[j, i]:
-                labels[j, i] = labels[y, x]
-                heapq.heappush(queue, (max(level, height[j, i]), j, i))
-
-
-def _disc(radius: int) -> np.ndarray:
-    y, x = np.mgrid[-radius : radius + 1, -radius : radius + 1]
-    return y**2 + x**2 <= radius**2 + 0.5
+    apart = max(1, int(settings.split_distance * settings.nucleus_px) // 2)
+    pieces, _ = ndimage.label(above)
+    peaks = peak_local_max(depth, min_distance=apart, labels=pieces, exclude_border=False)
+    seeds = np.zeros(above.shape, dtype=np.int32)
+    seeds[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
+    return np.asarray(watershed(-depth, seeds, mask=above), dtype=np.int32)
 
 
 def _of_size(labels: np.ndarray, settings: SegmentationSettings) -> np.ndarray:
@@ -327,47 +279,10 @@ def find_cells(body: np.ndarray, nuclei: np.ndarray, settings: SegmentationSetti
         light += (smooth - low) / max(high - low, 1e-6)
     light = np.clip(light / len(body), 0, None)
     root = np.sqrt(light)
-    within = (root > otsu(np.clip(root, 0, np.percentile(root, 99)))) | (nuclei > 0)
-    labels = _propagate(nuclei, light, within, settings)
-    return np.where(nuclei > 0, nuclei, labels)
-
-
-def _propagate(
-    nuclei: np.ndarray, light: np.ndarray, within: np.ndarray, settings: SegmentationSettings
-) -> np.ndarray:
-    """Give every pixel within reach to the nucleus at the shortest way."""
-    number = np.full(nuclei.shape, -1, dtype=np.int64)
-    number[within] = np.arange(within.sum())
-    rows, columns, ways = [], [], []
-    pairs = (
-        *((np.s_[:, :-1], np.s_[:, 1:], 1.0), (np.s_[:-1], np.s_[1:], 1.0)),
-        *((np.s_[:-1, :-1], np.s_[1:, 1:], 2**0.5), (np.s_[:-1, 1:], np.s_[1:, :-1], 2**0.5)),
-    )
-    scale = settings.edge_weight * settings.nucleus_px / 4
-    for one, other, step in pairs:
-        both = within[one] & within[other]
-        edge = np.abs(light[one] - light[other])[both]
-        rows.append(number[one][both])
-        columns.append(number[other][both])
-        ways.append(np.sqrt(step**2 + (scale * edge) ** 2))
-    n = int(within.sum())
-    graph = sparse.csr_matrix(
-        (np.concatenate(ways), (np.concatenate(rows), np.concatenate(columns))), (n, n)
-    )
-    rim = (nuclei > 0) & (ndimage.grey_erosion(nuclei, size=3) != nuclei)
-    seeds = number[rim | ((nuclei > 0) & _at_border(nuclei.shape))]
-    _, _, source = sparse.csgraph.dijkstra(
-        graph,
-        directed=False,
-        indices=seeds,
-        min_only=True,
-        return_predecessors=True,
-        limit=settings.reach * settings.nucleus_px,
-    )
-    owner = np.append(nuclei[within], 0)
-    labels = np.zeros(nuclei.shape, dtype=np.int32)
-    labels[within] = owner[np.where(source >= 0, source, n)]
-    return labels
+    within = (root > threshold_otsu(np.clip(root, 0, np.percentile(root, 99)))) | (nuclei > 0)
+    away = ndimage.distance_transform_edt(nuclei == 0)
+    within &= away <= settings.reach * size
+    return np.asarray(watershed(away, nuclei, mask=within), dtype=np.int32)
 
 
 def _at_border(shape: tuple[int, ...]) -> np.ndarray:
