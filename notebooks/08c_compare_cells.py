@@ -28,7 +28,7 @@ cell_type: str = ""  # cells that are looked at; blank: those with most treatmen
 nuclear: str = ""  # channel of the nuclei; blank: the one whose name says so
 nucleus_px: float = 18.0  # diameter of a typical nucleus, pixels [3..500]
 loss: str = "contrastive"  # what the network learns by {contrastive|triplet}
-n_steps: int = 200  # steps of a training [1..1000000]
+n_steps: int = 300  # steps of a training [1..1000000]
 share: float = 0.03  # of the reference cells that count as out of range [0.001..0.5]
 n_permutations: int = 1999  # permutations of wells within plates [99..99999]
 n_draws: int = 60  # draws of the check of false alarms and of power [0..10000]
@@ -89,8 +89,8 @@ say(f"{len(images):,} fields of {images.obs['cell_type'].iloc[0]} cells, {len(fo
 
 # %%
 reference, fold = reference_wells(obs, seed=seed), experiment_folds(obs, seed=seed)
-features = cell_features(images, found, obs)
-crops = normalise_crops(raw, reference)
+features = cell_features(images, found, obs, jobs=jobs)
+crops = normalise_crops(raw, reference, pool=2)
 metric = MetricSettings(loss=loss)
 metric = replace(metric, training=replace(metric.training, n_steps=n_steps, seed=seed))
 untrained = cross_fit(crops, fold, replace(metric, training=replace(metric.training, n_steps=0)))
@@ -105,7 +105,7 @@ show(fig, "Can the treatment of a well be told from the mean of its cells, in ex
 # %% [markdown]
 # ## Means and cells
 #
-# Each treatment's wells are compared with control wells of the same plates, by permutation of wells within plates, in three ways: by the mean of measured features, by the mean in the learned space, and by the **share of changed cells**: cells that lie nearer to treated cells of other experiments than nearly all reference cells do. q is over treatments.
+# Each treatment's wells are compared with control wells of the same plates, by permutation of wells within plates, in three ways: by the mean of measured features, which is what reports on wells rest on; by the mean in the learned space, which was taught to set changed cells apart and may show what the first mean hides; and by the **share of changed cells**: cells that lie nearer to treated cells of other experiments than nearly all reference cells do. q is over treatments.
 
 # %%
 sub = hidden_changes(features, fitted, obs, reference, share=share, n_permutations=n_permutations, seed=seed)  # fmt: skip

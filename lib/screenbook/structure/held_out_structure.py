@@ -23,6 +23,7 @@ from scipy.stats import false_discovery_control, rankdata
 
 from screenbook.errors import InputError
 from screenbook.fingerprints import N_BITS, RADIUS
+from screenbook.structure.compound_folds import deal
 from screenbook.structure.permutations import (
     ALL,
     WITHIN,
@@ -114,7 +115,7 @@ def targets(compounds: CompoundSet, kind: str, *, seed: int = 0) -> Targets:
     scaffold = compounds.table["scaffold"].to_numpy(dtype=str)
     key = compounds.table["compound_key"].to_numpy(dtype=str)
     group = np.unique(np.where(scaffold == "", key, scaffold), return_inverse=True)[1]
-    fold = _deal(group, seed)
+    fold = deal(group, min(N_FOLDS, len(np.unique(group))), seed)
     if kind == DESCRIPTORS:
         table = compounds.descriptors
         varied = table.columns[table.nunique() > 2]
@@ -271,16 +272,3 @@ def _fragment(compounds: CompoundSet, bit: int) -> str:
         *({b.GetBeginAtomIdx(), b.GetEndAtomIdx()} for b in map(mol.GetBondWithIdx, bonds))
     )
     return f"{Chem.MolFragmentToSmiles(mol, list(atoms), list(bonds), rootedAtAtom=atom)} ({bit})"
-
-
-def _deal(group: np.ndarray, seed: int) -> np.ndarray:
-    """Deal groups to folds, the largest first, each to the fold with fewest compounds."""
-    sizes = np.bincount(group)
-    order = np.random.default_rng(seed).permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    filled = np.zeros(min(N_FOLDS, len(sizes)))
-    fold = np.zeros(len(sizes), dtype=int)
-    for g in order:
-        fold[g] = filled.argmin()
-        filled[fold[g]] += sizes[g]
-    return fold[group]

@@ -50,29 +50,28 @@ def call_mechanisms(
         testable``: no mechanism has two other known compounds).
     """
     table = compounds.table
-    known = np.flatnonzero(table["active"] & table["moa"].ne(""))
+    names, moa = (table[c].astype(str).to_numpy() for c in ("compound", "moa"))
+    active = table["active"].to_numpy(dtype=bool)
+    known = np.flatnonzero(active & (moa != ""))
     cosine = unit_rows(compounds.profiles) @ unit_rows(compounds.profiles[known]).T
     on_plate = unit_rows(compounds.plate_profiles) @ unit_rows(compounds.profiles[known]).T
     owner = compounds.on_plates["compound"].to_numpy()
-    mechanisms = table["moa"].to_numpy()[known]
+    mechanisms = moa[known]
     nulls = _Nulls(null_size, seed)
     rows = []
     for i in range(len(table)):
         others = known != i
-        names, p = _likeliest(cosine[i, others], mechanisms[others], nulls)
-        row: dict[str, object] = {
-            **table.loc[i, ["compound_key", "compound", "moa", "active"]].to_dict(),
-            **{"mechanism": names[0] if names else "", "p": p[0] if names else np.nan},
-        }
+        likeliest, p = _likeliest(cosine[i, others], mechanisms[others], nulls)
         plates = [
-            _likeliest(on_plate[s, others], mechanisms[others], nulls)[0][:1]
+            _likeliest(on_plate[s, others], mechanisms[others], nulls)[0] == likeliest
             for s in np.flatnonzero(owner == i)
         ]
-        row["support"] = np.mean([names[:1] == own for own in plates]) if plates else np.nan
-        row["n_plates"] = len(plates)
-        row |= _nearest(table, known[others], cosine[i, others], str(row["mechanism"]))
-        rows.append(row)
-    return _verdicts(pd.DataFrame(rows), fdr)
+        near = _nearest(names[known[others]], mechanisms[others], cosine[i, others], likeliest)
+        support = float(np.mean(plates)) if plates else float("nan")
+        rows.append((likeliest, p, support, len(plates), *near))
+    columns = ["mechanism", "p", "support", "n_plates", "nearest", "distance"]
+    calls = table[["compound_key", "compound", "moa", "active"]].reset_index(drop=True)
+    return _verdicts(calls.join(pd.DataFrame(rows, columns=columns)), fdr)
 
 
 def calls_checked(calls: pd.DataFrame) -> pd.DataFrame:
@@ -114,39 +113,31 @@ class _Nulls:
         return float((as_good + 1) / (len(null) + 1))
 
 
-def _likeliest(
-    cosine: np.ndarray, mechanisms: np.ndarray, nulls: _Nulls
-) -> tuple[list[str], list[float]]:
-    """Order mechanisms by p, each paid for all that were tried."""
-    names, sizes = np.unique(mechanisms.astype(str), return_counts=True)
+def _likeliest(cosine: np.ndarray, mechanisms: np.ndarray, nulls: _Nulls) -> tuple[str, float]:
+    """Find the mechanism with the smallest p, paid for all that were tried."""
+    names, sizes = np.unique(mechanisms, return_counts=True)
     names, sizes = names[sizes >= _FEWEST], sizes[sizes >= _FEWEST]
-    if not len(names):
-        return [], []
-    ranked = mechanisms.astype(str)[np.argsort(-cosine, kind="stable")]
+    ranked = mechanisms[np.argsort(-cosine, kind="stable")]
     found = []
     for name, size in zip(names, sizes, strict=True):
         at = np.flatnonzero(ranked == name) + 1
         precision = float((np.arange(1, size + 1) / at).mean())
         p = nulls.p(precision, len(ranked), int(size))
         found.append((1 - (1 - p) ** len(names), -precision, str(name)))
-    found.sort()
-    return [name for _, _, name in found], [p for p, _, _ in found]
+    if not found:
+        return "", float("nan")
+    p, _, likeliest = min(found)
+    return likeliest, p
 
 
 def _nearest(
-    table: pd.DataFrame, known: np.ndarray, cosine: np.ndarray, mechanism: str
-) -> dict[str, object]:
-    """Describe the nearest known compounds, and the nearest of one mechanism."""
-    order = np.argsort(-cosine, kind="stable")
-    words = [
-        f"{table.loc[known[j], 'compound']} ({table.loc[known[j], 'moa']}) {1 - cosine[j]:.2f}"
-        for j in order[:N_NEAREST]
-    ]
-    mine = cosine[table["moa"].to_numpy()[known] == mechanism]
-    return {
-        "nearest": "; ".join(words),
-        "distance": 1 - mine.max() if len(mine) else np.nan,
-    }
+    names: np.ndarray, mechanisms: np.ndarray, cosine: np.ndarray, mechanism: str
+) -> tuple[str, float]:
+    """Describe the nearest known compounds, and the distance to the nearest of one mechanism."""
+    order = np.argsort(-cosine, kind="stable")[:N_NEAREST]
+    words = [f"{names[j]} ({mechanisms[j]}) {1 - cosine[j]:.2f}" for j in order]
+    mine = cosine[mechanisms == mechanism]
+    return "; ".join(words), float(1 - mine.max()) if len(mine) else float("nan")
 
 
 def _verdicts(calls: pd.DataFrame, fdr: float) -> pd.DataFrame:
