@@ -66,11 +66,15 @@ from screenbook.structure.planted import Planting, rejection_rates
 from screenbook.structure.score_prediction import judge_predictions, predict_held_out
 from screenbook.structure.similarity import compound_set
 from screenbook.structure.structure_retrieval import retrieve_structures
+from screenbook.threads import cores, side_by_side
 
 chosen = read_screen(reads(find(run, "centred.zarr", made_by="02")))
 disease = roles_of(chosen).has_disease
 as_text = dict.fromkeys(("id", "batch", "experiment", "cell_type", "compound", "compound_key", "names", "smiles", "moa", "role"), str)  # fmt: skip
 tables = {n: pd.read_csv(reads(find(run, f"tables/{n}.tsv", made_by="04")), sep="\t", dtype=as_text, keep_default_na=False, na_values=[""]) for n in ("hits", "treatments", "wells_scored")}  # fmt: skip
+jobs = (
+    max(1, cores() // side_by_side()) if n_planted > 20 else 1
+)  # a process takes seconds to start
 cells = cell_type or tables["hits"].groupby("cell_type").size().idxmax()
 hits, treatments, wells = (t[t["cell_type"] == cells].fillna({"moa": "", "smiles": ""} if n == "hits" else {}).reset_index(drop=True) for n, t in tables.items())  # fmt: skip
 
@@ -167,7 +171,7 @@ say(f"{len(unknown)} compounds have no known mechanism: {int(unknown['active'].s
 # A Mantel test asks whether pairs of compounds that are built alike look alike, over all pairs, against permutations of whole compounds. It rejects as well if structure tells the mechanism and the mechanism the picture. Two ways hold the mechanism: the partial Mantel test takes it out of both sides by regression, and rejects too often where mechanism and structure are as tangled as in a drug library; the **restricted permutation** exchanges compounds within mechanisms only, which is exact. The verdict rests on that.
 
 # %%
-compounds = compound_set(active.table["compound"], active.table["smiles"], active.table["moa"], active.profiles)  # fmt: skip
+compounds = compound_set(active.table["compound"], active.table["smiles"], active.table["moa"], active.profiles, active.table["strength"])  # fmt: skip
 asked = not compounds.refusal
 say(f"{len(compounds)} of {len(active)} active compounds can be asked, on {compounds.table['scaffold'].nunique()} scaffolds." if asked else f"**Structure is not asked for:** {compounds.refusal}.")  # fmt: skip
 if len(compounds.left_out):
@@ -189,7 +193,7 @@ if asked:
 
 # %%
 if asked and n_planted:
-    rates = rejection_rates(compounds, Planting(n_plantings=n_planted, seed=seed))
+    rates = rejection_rates(compounds, Planting(n_plantings=n_planted, seed=seed), jobs=jobs)
     alarms = rates[(rates["scenario"] == "mechanism only") & rates["beyond"] & rates["rejected"].notna()]  # fmt: skip
     seen = rates[(rates["test"] == RESTRICTED) & (rates["scenario"] == "mechanism and structure")].dropna(subset=["rejected"])  # fmt: skip
     fig = tested.power_curves(rates, title=f"Planted structure is seen by the restricted permutation in {seen['rejected'].iloc[-1]:.0%} of cases at {seen['share'].iloc[-1]:.0%} of the profile" if len(seen) else "The restricted permutation cannot be asked here", subtitle=f"{n_planted} plantings at each strength, on the {len(compounds)} compounds of this run; level 5 %")  # fmt: skip
@@ -317,7 +321,7 @@ headline(n_active=len(active), n_mechanisms=n_moa, n_calls=int(calls["verdict"].
 # - **Which compounds were asked.** Only active ones: a compound that does nothing has no direction. The choice is made by replicates, but a screen in which one mechanism is more potent than others is asked more about that one.
 # - **Annotations.** One mechanism a compound, as the metadata give it. A compound that does two things, or a name that covers two, counts against the mechanism.
 # - **Mechanisms of one batch.** Where all compounds of a mechanism were imaged in one experiment, likeness may be that of the experiment; NSCB leaves these out, the ratio and the heat map do not.
-# - **Nothing found is not nothing there.** The planted structures say how strong an effect these compounds could have shown. They are linear in the fingerprint; structure may matter in ways that no fingerprint says.
+# - **Nothing found is not nothing there.** The planted structures say how strong an effect these compounds could have shown. They are linear in the fingerprint, and the planted effect of the mechanism is as large as the noise whatever it is in this run; structure may matter in ways that no fingerprint says.
 # - **The partial Mantel test** is printed because it is what others print. Its false alarms are in the figure of plantings.
 # - **Two towers** see some hundred compounds here; published models were trained on tens of thousands, and find the molecule first in some 3 % of 2,000 (CLOOME).
 # - **The best of four predictions** of nearness to health is the best on these same compounds, so its interval is on the bright side. The order of a library depends on that choice.
