@@ -218,9 +218,7 @@ if asked:
 # %% [markdown]
 # ## SMILES beside embeddings: two towers
 #
-# A mechanism may have several scaffolds, since rings of side groups count, so relatives may stay in training even then. *Mechanism mean* is told the mechanism; *ridge* and *nearest compound* train no network.
-#
-# One network reads profiles, another structures, and both are trained until a compound's profile and its structure point the same way (InfoNCE). Structures are read as fingerprints, or as the letters of their SMILES. Then each compound that was held out looks for its own molecule among all held out with it, and each molecule for its profile. Holding out compounds leaves their analogues in training; holding out whole scaffolds does not.
+# One network reads profiles, another structures, and both are trained until a compound's profile and its structure point the same way (InfoNCE). Structures are read as fingerprints, or as the letters of their SMILES. Then each compound that was held out looks for its own molecule among all held out with it, and each molecule for its profile. Holding out compounds leaves their analogues in training; holding out whole scaffolds does not, though a mechanism may have several scaffolds (rings of side groups count), so relatives may stay. *Mechanism mean* is told the mechanism; *ridge* and *nearest compound* train no network.
 
 # %%
 score = means.treatments.merge(treatments[["compound_key", "dose", "on_score"]], how="left")["on_score"]  # fmt: skip
@@ -270,7 +268,7 @@ elif disease:
 
 # %%
 truth = build_dir(base_run(run)) / "truth"
-if truth.is_dir():
+if (truth / "compounds.tsv").is_file():
     from screenbook.structure.structure_against_truth import calls_against, ranking_against
 
     known_of = pd.read_csv(reads(truth / "compounds.tsv"), sep="\t", keep_default_na=False)

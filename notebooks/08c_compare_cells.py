@@ -16,7 +16,7 @@
 # **Question.** Which compounds change some cells of a well and leave the others as they were?
 #
 # **Reads** the images of the run (`cells.zarr`, a finer set, where the run has one; else `images.zarr`).
-# **Writes** `cell_tests.tsv` (every treatment by every test), `cell_shares.tsv` (share of cells that responded) and `cell_wells.tsv`.
+# **Writes** `cell_tests.tsv` (every treatment by every test), `cell_shares.tsv` (share of cells that responded) and `cell_accuracy.tsv`.
 #
 # A mean over the cells of a well that shifts a little may be all cells changing a little, or one in seven changing much. The mean cannot tell, and where the shift is small it does not see it either.
 # Here fields are cut into cells, a network learns to tell treatments cell by cell (a triplet or contrastive loss, as the author of RxRx19-analysis proposed), and wells are compared by the share of cells that left the range of the controls.
@@ -99,7 +99,7 @@ of_fields = np.isin(well_names(images.obs), np.unique(well_names(obs)[reference]
 whole = measured(channel_statistics(images.load()), experiment_folds(images.obs, seed=seed))
 accuracy = well_accuracy({"network on cells": (fitted, obs, reference), "untrained network on cells": (untrained, obs, reference), "measured features of cells": (measured(features.to_numpy(), fold), obs, reference), "statistics of whole fields": (whole, images.obs, of_fields)})  # fmt: skip
 best = accuracy.loc[accuracy["value"].idxmax()]
-fig = interval_rows(accuracy.rename(columns={"space": "row", "measure": "series"}), Axis("wells told right (0 to 1), mean over treatments"), title=f"{best['space']} tells {best['value']:.0%} of the wells of unseen experiments", subtitle=f"{int(best['n'])} wells, {int(best['n_groups'])} experiments; chance {best['chance']:.0%}")  # fmt: skip
+fig = interval_rows(accuracy.rename(columns={"space": "row", "measure": "series"}), Axis("wells told right (0 to 1), mean over treatments"), title=f"Wells of unseen experiments are told in {best['value']:.0%} of cases at best, by the {best['space']}", subtitle=f"{int(best['n'])} wells, {int(best['n_groups'])} experiments; chance {best['chance']:.0%}")  # fmt: skip
 show(fig, "Can the treatment of a well be told from the mean of its cells, in experiments that were not learned from? Nearest neighbours and a linear probe.", wide=True)  # fmt: skip
 
 # %% [markdown]

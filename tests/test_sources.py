@@ -113,6 +113,15 @@ def test_the_simulated_screen_comes_with_its_truth(home):
     assert not {"mechanism", "class", "ec50"} & set(wells.obs)
 
 
+def test_the_truth_of_other_data_stays(mine):
+    truth = mine / "build" / "mine" / "truth"
+    truth.mkdir(parents=True)
+    for name in ("images.tsv", "compounds.tsv"):
+        (truth / name).write_text("of before\n")
+    prepare("mine")
+    assert sorted(p.name for p in truth.iterdir()) == ["images.tsv"]
+
+
 def test_the_same_params_give_the_same_bytes(home, monkeypatch):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", "0")
     (home / "params" / "fast.yml").write_text(FAST)

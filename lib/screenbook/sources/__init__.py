@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -37,6 +36,8 @@ _MAKERS = (
     *("screen.py", "metadata.py", "chemistry.py"),
 )
 """Code that decides what a screen holds: when it changes, screens are made anew."""
+
+_TRUTH = ("compounds", "plates", "wells", "library")
 
 
 def open_screen(run: str, *, lazy: bool = True) -> ad.AnnData:
@@ -193,7 +194,9 @@ def _files(inputs: list[Path]) -> list[Path]:
 
 
 def _write_truth(found: Found, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # of what the run was before
+    # Of what the run was before. The folder holds the truth of images and expression as well.
+    for name in _TRUTH:
+        (folder / f"{name}.tsv").unlink(missing_ok=True)
     for name, table in sorted(found.truth.items()):
         _write_table(table, folder / f"{name}.tsv")
 
