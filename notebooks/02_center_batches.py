@@ -280,7 +280,7 @@ for name, match in ((name, match) for name, match in matches.items() if match):
 
 # %%
 truth, address = folder / "truth", ["experiment", "plate", "well"]
-if truth.is_dir():
+if (truth / "compounds.tsv").is_file():
     true = pd.read_csv(reads(truth / "wells.tsv"), sep="\t", dtype=dict.fromkeys(address, str)).set_index(address)  # fmt: skip
     true = true.reindex(pd.MultiIndex.from_frame(wells.obs[address].astype(str)))
     latent = pd.DataFrame({"rescue": -true["rescue"], "infection": true["infection"]}).mask(true[["outlier", "empty"]].astype(bool).any(axis=1))  # fmt: skip
@@ -296,7 +296,7 @@ else:
     say("This screen was not simulated, so there is no truth to hold the choice against.")  # fmt: skip
 
 # %%
-if truth.is_dir():
+if (truth / "compounds.tsv").is_file():
     plates = pd.read_csv(reads(truth / "plates.tsv"), sep="\t", dtype={"experiment": str, "plate": str})  # fmt: skip
     plates = plates.assign(batch=plates["experiment"] + "/" + plates["plate"]).set_index("batch")
     first, last = (reference_noise.plate_distances(parts, m, **asked).set_index("batch") for m in (METHODS["none"], chosen))  # fmt: skip

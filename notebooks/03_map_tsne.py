@@ -284,7 +284,7 @@ say(f"**A radius.** The first analysis of RxRx19a listed treated wells within a 
 
 # %%
 truth = build_dir(base_run(run)) / "truth"
-if truth.is_dir():
+if (truth / "compounds.tsv").is_file():
     hidden = {"infection": "infection", "off_axis": "effect off the axis", "cell_loss": "cell loss", "glow": "fluorescence"}  # fmt: skip
     true_wells = pd.read_csv(reads(truth / "wells.tsv"), sep="\t", dtype={"experiment": str, "plate": str, "well": str})  # fmt: skip
     true_wells = true_wells.set_index(true_wells[["experiment", "plate", "well"]].agg("/".join, axis=1)).reindex(obs.index)[list(hidden)].rename(columns=hidden)  # fmt: skip

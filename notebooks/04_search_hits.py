@@ -286,7 +286,7 @@ if cards:
 from screenbook.hits import hits_against_truth
 
 folder, key = build_dir(base_run(run)) / "truth", ["cell_type", "compound_key"]
-truth = pd.read_csv(reads(folder / "compounds.tsv"), sep="\t") if folder.is_dir() and disease else None  # fmt: skip
+truth = pd.read_csv(reads(folder / "compounds.tsv"), sep="\t") if (folder / "compounds.tsv").is_file() and disease else None  # fmt: skip
 if truth is not None:
     levels = hits_against_truth.calls_at_levels(hits, truth, eligible=hits["promised"].notna())
     show_table(levels, "Rescues called at three levels of q against planted rescuers: recall, precision and the realised share of false discoveries (fdp) with its exact 95 % interval. *Held* says whether that interval reaches down to the level.", rows=9, file="truth_calls")  # fmt: skip

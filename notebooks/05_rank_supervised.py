@@ -257,7 +257,7 @@ if answers:
 
 # %%
 truth = folder / "truth"
-if truth.is_dir() and answers:
+if (truth / "compounds.tsv").is_file() and answers:
     true = pd.read_csv(reads(truth / "compounds.tsv"), sep="\t")
     by_name = count_by_name(sites, ranks.among_top(sites.assign(p=scheme.p), top, "p")).set_index("compound_key")["count"]  # fmt: skip
     held_against = []
@@ -273,7 +273,7 @@ elif answers:
     say("This screen was not simulated, so there is no truth to hold the ranking against.")
 
 # %%
-if truth.is_dir() and answers:
+if (truth / "compounds.tsv").is_file() and answers:
     ours = quality[quality["ranking"] == f"fair ranking, {titles[model]}"].set_index("cell_type")
     count = quality[quality["ranking"] == "count by name, same model"].set_index("cell_type")
     say("**Rescuers.** " + " ".join(f"{c}: average precision {r.average_precision:.3f} (counted by name {count.loc[c, 'average_precision']:.3f}, by chance {r.by_chance:.3f}); {r.recall:.0%} of {r.rescuers} rescuers are among the first {r.rescuers}; of toxic or aggravating compounds {r.toxic_top:.0f} are among the first {r.most:.0f} (counted by name {count.loc[c, 'toxic_top']:.0f})." for c, r in ours[ours["rescuers"] > 0].iterrows()) + ("" if ours["rescuers"].any() else "none was planted."))  # fmt: skip

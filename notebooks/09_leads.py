@@ -264,7 +264,7 @@ if given and len(match.table):
 
 # %%
 truth = build_dir(base_run(run)) / "truth"
-if truth.is_dir() and ranked:
+if (truth / "compounds.tsv").is_file() and ranked:
     planted = pd.read_csv(reads(truth / "compounds.tsv"), sep="\t")
     true = reference_check.match_references(leads, reference_check.scores_from_effects(planted)).table  # fmt: skip
     checked = reference_check.compare_orders(true, orders, hit=least, harm=reference_harm)
@@ -278,7 +278,7 @@ else:
     say("This screen was not simulated, or nothing could be ranked, so there is no truth to hold the list against.")  # fmt: skip
 
 # %%
-if truth.is_dir() and ranked:
+if (truth / "compounds.tsv").is_file() and ranked:
     right = true[true["is_lead"]]
     surest = right[right["top_share"] >= 0.9]
     ap = checked.groupby("method", sort=False)["average_precision"].mean()
