@@ -4,6 +4,7 @@ import pytest
 
 from planted_towers import library, planted
 from screenbook.errors import InputError
+from screenbook.structure.held_out_towers import train_held_out
 from screenbook.structure.imaged_compounds import COLUMNS, match_structures, mean_by
 
 TWELVE = library(3).head(12)[["compound_key", "compound", "moa", "smiles"]]
@@ -86,8 +87,30 @@ def test_bad_input_is_named():
         match_structures(broken, keys, TWELVE)
     keys[5] = ""
     assert match_structures(broken, keys, TWELVE).n_given == 24
-    with pytest.raises(InputError, match="9 compounds have both, and it takes 10"):
-        match_structures(*rows(TWELVE.head(9)), TWELVE.head(9))
+
+
+def test_too_few_compounds_are_told_with_the_mend():
+    assert planted()[0].refusal == ""
+    nine = match_structures(*rows(TWELVE.head(9)), TWELVE.head(9))
+    assert nine.refusal.endswith("9 compounds have both, and it takes 10: add compounds")
+    for smiles, reason in (("", "no structure"), ("C1CC(", "structure cannot be read")):
+        nobody = match_structures(*rows(TWELVE), TWELVE.assign(smiles=smiles))
+        assert len(nobody.table) == len(nobody.points) == len(nobody.bits) == 0
+        assert f"0 compounds have both, and it takes 10 (left out: 12 x {reason})" in nobody.refusal
+        assert nobody.refusal.endswith("add SMILES to the metadata")
+    away = match_structures(np.zeros((0, 2)), [], TWELVE)
+    assert "(left out: 12 x never imaged): add compounds" in away.refusal
+    with pytest.raises(InputError, match="0 compounds have both"):
+        train_held_out(nobody, encoders=())
+
+
+def test_one_scaffold_cannot_be_held_out():
+    alike = TWELVE.assign(smiles=["c1ccccc1" + "C" * (i + 1) for i in range(12)])
+    imaged = match_structures(*rows(alike), alike)
+    assert imaged.table["scaffold"].nunique() == 1
+    assert "12 compounds are of 1 scaffolds, and it takes 5 to hold whole" in imaged.refusal
+    with pytest.raises(InputError, match="add compounds of others"):
+        train_held_out(imaged, encoders=())
 
 
 def test_means_are_those_of_pandas():

@@ -84,6 +84,10 @@ def test_too_few_compounds_are_told_in_one_line():
     nobody = compound_set(["a"], [""], [""], np.ones((1, 3)))
     assert len(nobody) == 0
     assert nobody.refusal.startswith("0 compounds")
+    assert nobody.refusal.endswith("(left out: 1 x no structure): give SMILES in the metadata")
+    empty = compound_set([], [], [], np.ones((0, 3)))
+    assert empty.refusal.endswith("needed to ask about structure: add compounds")
+    assert len(empty.left_out) == 0
     assert compounds_of(library(FEWEST)).refusal == ""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from screenbook.errors import InputError
 from screenbook.structure.compound_folds import RULES, compound_folds
 from screenbook.structure.imaged_compounds import ImagedCompounds
 from screenbook.structure.two_towers import ENCODERS, TowerModel, TowerSettings, train_towers
@@ -58,7 +59,14 @@ def train_held_out(
     -------
     list of HeldOutTowers
         One for each rule.
+
+    Raises
+    ------
+    InputError
+        If the compounds, or their scaffolds, are too few (`imaged.refusal`).
     """
+    if imaged.refusal:
+        raise InputError(imaged.refusal)
     found = []
     for rule in rules:
         fold = compound_folds(imaged.table, rule, n_folds, seed)

@@ -6,6 +6,7 @@ equal, so nothing could tell them apart, and one of them in training would give 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -19,9 +20,13 @@ from screenbook.fingerprints import morgan_fingerprints
 FEWEST = 10
 """Compounds below which nothing is learned or asked."""
 
+FEWEST_SCAFFOLDS = 5
+"""Scaffolds below which none is held out: one for each of five folds."""
+
 COLUMNS = ("parent_key", "compound_key", "compound", "moa", "smiles", "scaffold", "n_profiles")
 """Columns of ``ImagedCompounds.table``."""
 
+_NO_STRUCTURE, _UNREADABLE = "no structure", "structure cannot be read"
 _NEEDS = ("compound_key", "compound", "moa", "smiles")
 
 
@@ -59,6 +64,26 @@ class ImagedCompounds:
     n_given: int
 
     @property
+    def refusal(self) -> str:
+        """Why nothing can be learned from these compounds; ``""`` if it can."""
+        n, n_scaffolds = len(self.table), self.table["scaffold"].nunique()
+        if n < FEWEST:
+            reasons = Counter(self.left_out["why"])
+            why = "; ".join(f"{k} x {reason}" for reason, k in reasons.most_common())
+            unread = reasons.keys() & {_NO_STRUCTURE, _UNREADABLE}
+            return (
+                f"structures beside profiles: {n} compounds have both, and it takes {FEWEST}"
+                f"{f' (left out: {why})' if why else ''}: "
+                + ("add SMILES to the metadata" if unread else "add compounds")
+            )
+        if n_scaffolds < FEWEST_SCAFFOLDS:
+            return (
+                f"structures beside profiles: {n} compounds are of {n_scaffolds} scaffolds, and "
+                f"it takes {FEWEST_SCAFFOLDS} to hold whole scaffolds out: add compounds of others"
+            )
+        return ""
+
+    @property
     def means(self) -> np.ndarray:
         """Mean profile of each compound, (c, k)."""
         return mean_by(self.points, self.compound, len(self.table))
@@ -81,39 +106,35 @@ def match_structures(
     Returns
     -------
     ImagedCompounds
-        In the order of `compounds`.
+        In the order of `compounds`. If they are too few its `refusal` says so, and
+        :func:`~screenbook.structure.held_out_towers.train_held_out` raises it.
 
     Raises
     ------
     InputError
-        If a column is missing, lengths differ, a key is not in the table, a profile is not
-        finite, or fewer than :data:`FEWEST` compounds remain.
+        If a column is missing, lengths differ, a key is not in the table, or a profile is not
+        finite.
     """
     key = np.asarray(list(map(str, compound_key)), dtype=object)
     _check(points, key, compounds)
     table = compounds[list(_NEEDS)].astype(object).fillna("").astype(str)
     table = table[table["compound_key"] != ""].drop_duplicates("compound_key")
     found = [parent(s) if s else None for s in table["smiles"]]
-    why = np.array(["" if f else "no structure" for f in found], dtype=object)
+    why = np.array(["" if f else _NO_STRUCTURE for f in found], dtype=object)
     unreadable = (table["smiles"] != "") & (why != "")
-    why[unreadable.to_numpy()] = "structure cannot be read"
+    why[unreadable.to_numpy()] = _UNREADABLE
     why[~table["compound_key"].isin(set(key)).to_numpy() & (why == "")] = "never imaged"
     left_out = table.drop(columns="moa").assign(why=why)[why != ""]
     table = table.assign(
         parent_key=[f[1].partition("-")[0] if f else "" for f in found],
         smiles=[f[0] if f else "" for f in found],
     )[why == ""]
-    code, parents = pd.factorize(table["parent_key"])
+    code, _ = pd.factorize(table["parent_key"])
     row_of = dict(zip(table["compound_key"], code, strict=True))
     agreed = table[table["moa"] != ""].groupby("parent_key")["moa"].agg(_if_one)
     table = table.drop_duplicates("parent_key").reset_index(drop=True)
     table["moa"] = agreed.reindex(table["parent_key"]).fillna("").to_numpy()
-    if len(parents) < FEWEST:
-        raise InputError(
-            f"structures beside profiles: {len(parents)} compounds have both, and it takes "
-            f"{FEWEST}: add SMILES to the metadata"
-        )
-    compound = np.array([row_of.get(k, -1) for k in key])
+    compound = np.array([row_of.get(k, -1) for k in key], dtype=int)
     used = compound >= 0
     table["scaffold"] = [scaffold(s) for s in table["smiles"]]
     table["n_profiles"] = np.bincount(compound[used], minlength=len(table))

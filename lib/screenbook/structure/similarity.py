@@ -31,6 +31,9 @@ FEWEST = 10
 REPRESENTATIONS = ("Morgan", "MACCS", "descriptors")
 """Names of the structural similarities, the first of them the one that verdicts rest on."""
 
+_NO_STRUCTURE, _UNREADABLE = "no structure", "SMILES cannot be read"
+_MENDED = {_NO_STRUCTURE, _UNREADABLE}  # reasons that better metadata would take away
+
 _IONISED = Chem.MolFromSmarts(
     "[$([NX3;H2,H1,H0;!$(N-[C,S,P]=[O,N,S]);!$(N-a);!$(N-[N,O])]-[CX4]),"
     "$([CX3](=O)[OX2H1]),$([SX4](=O)(=O)[OX2H1]),$([PX4](=O)[OX2H1])]"
@@ -83,10 +86,10 @@ class CompoundSet:
             return ""
         reasons = Counter(str(reason).partition(":")[0] for reason in self.left_out["reason"])
         why = "; ".join(f"{n} x {reason}" for reason, n in reasons.most_common())
+        mend = "give SMILES in the metadata" if reasons.keys() & _MENDED else "add compounds"
         return (
             f"{len(self)} compounds have a readable structure and a profile, and {FEWEST} are "
-            f"needed to ask about structure{f' (left out: {why})' if why else ''}: "
-            "give SMILES in the metadata"
+            f"needed to ask about structure{f' (left out: {why})' if why else ''}: {mend}"
         )
 
     @property
@@ -210,7 +213,7 @@ def _reasons(found: pd.DataFrame, values: np.ndarray) -> np.ndarray:
             missing,
             ~values.any(axis=1),
         ],
-        ["no structure", "SMILES cannot be read", "profile has missing numbers", "profile is zero"],
+        [_NO_STRUCTURE, _UNREADABLE, "profile has missing numbers", "profile is zero"],
         default="",
     ).astype(object)
 
