@@ -107,7 +107,7 @@ def test_too_few_compounds_are_told_with_the_mend():
 def test_one_scaffold_cannot_be_held_out():
     alike = TWELVE.assign(smiles=["c1ccccc1" + "C" * (i + 1) for i in range(12)])
     imaged = match_structures(*rows(alike), alike)
-    assert imaged.table["scaffold"].nunique() == 1
+    assert set(imaged.table["scaffold"]) == {"c1ccccc1"}
     assert "12 compounds are of 1 scaffolds, and it takes 5 to hold whole" in imaged.refusal
     with pytest.raises(InputError, match="add compounds of others"):
         train_held_out(imaged, encoders=())
