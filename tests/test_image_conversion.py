@@ -106,6 +106,17 @@ def test_damaged_files_are_told_from_others(tree, data, says):
     assert says in refusal(read_planes, *planted(tree, data), kind=DamagedImage)
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "tiff_lzw"}])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+def test_a_truncated_tiff_is_named_with_its_mend(tree, options, share):
+    data = encoded(pixels(1, 30, np.uint16)[0, 0], "TIFF", **options)
+    cut = data[: int(share * len(data))]
+    message = refusal(read_planes, *planted(tree, cut, "a.tif"), kind=DamagedImage)
+    assert message.startswith("images/a.tif: ")
+    assert message.endswith("bring it again")
+
+
 @pytest.mark.parametrize(
     ("image", "says"),
     [
@@ -314,6 +325,7 @@ def test_mixed_sizes_and_depths_are_refused(work, row, channel, plane, says):
         message = refusal(lambda given=section: work.run(**given))
         assert message.startswith(f"images/{work.names[row, channel]}: ")
         assert says in message
+        assert "; bring " in message
 
 
 def test_nothing_but_damage_is_refused(work):

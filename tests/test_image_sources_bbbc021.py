@@ -281,3 +281,19 @@ def test_tables_that_are_wrong_are_refused(unpacked, home):
     assert "is no name of a file inside" in refusal(home)
     table.unlink()
     assert "there is no BBBC021_v1_image.csv" in refusal(home)
+
+
+def test_mechanisms_that_are_wrong_are_refused_and_unknown_ones_are_blank(unpacked, home):
+    table = unpacked / "BBBC021_v1_moa.csv"
+    text = table.read_text()
+    table.write_text(text.replace("moa", "mechanism"))
+    message = refusal(home)
+    assert "BBBC021_v1_moa.csv: there is no column 'moa'" in message
+    table.write_text(text.replace("1.000000", "much"))
+    message = refusal(home)
+    assert "dose 'much' of row 2 is not a number; fetch the file again" in message
+    table.write_text(text.replace("emetine", "emetin").replace("Microtubule stabilizers", " "))
+    prepare_images("bbbc021_images")
+    assert set(open_images("bbbc021_images").obs["moa"].str.strip()) == {""}
+    with pytest.raises(InputError, match="column moa: 0 mechanisms have two compounds or more"):
+        known_mechanisms(open_images("bbbc021_images").obs)
