@@ -30,7 +30,7 @@ weights: str = ""  # file or address of its weights (resnet18-f37072fd.pth); bla
 normalisation: str = "plate"  # whose controls scale the pixels {global|plate}
 pool: int = 3  # pixels averaged to one, each way [1..16]
 n_steps: int = 100  # most steps of a training [1..1000000]
-n_folds: int = 0  # folds of compounds; 0: as many as the smallest mechanism has compounds [0..20]
+n_folds: int = 0  # folds of compounds; 0: as many as the largest mechanism has compounds [0..20]
 n_permutations: int = 999  # deals of the mechanisms to the compounds [99..99999]
 
 # %% tags=["setup"]
@@ -96,7 +96,7 @@ show(fig, "Averaged activation maps of the backbone before it is told any mechan
 # %% [markdown]
 # ## Opening layer by layer
 #
-# From nothing but the head to all layers; each rung is trained in every fold, with augmentation (crops, turns, mirror images, channel shifts), weight decay and early stopping, and all layers once without any of these. Beside them stand what needs no training: channel statistics, and the backbone untrained and as it starts.
+# From nothing but the head to all layers; each rung is trained in every fold, with augmentation (crops, turns, mirror images, channel shifts), weight decay and early stopping, and all layers once without any of these. Beside them stand linear models, taught on the same compounds, on channel statistics and on the backbone untrained and as it starts.
 
 # %%
 ladder = climb(fields, obs, known, start, tuning, n_folds=n_folds, jobs=jobs, tell=tell)
@@ -107,7 +107,7 @@ honest = accuracy[accuracy["split"] == "compounds"].set_index("model")
 rungs = honest[honest["kind"] == "rung"]
 best = honest.loc[told.BY_VALIDATION]
 bare = honest[honest["kind"] == "baseline"]["test"]
-fig = pictures.unfreezing_ladder(accuracy, title=f"On compounds it never saw the chosen network tells {best['test']:.0%}, {bare.idxmax()} {bare.max():.0%}", subtitle=f"mean recall over mechanisms; {int(best['n_folds'])} folds, {int(best['n_groups'])} compounds; 95 % intervals over compounds; chance {best['chance']:.0%}")  # fmt: skip
+fig = pictures.unfreezing_ladder(accuracy, title=f"On compounds it never saw the chosen network tells {best['test']:.0%}, a linear model on {bare.idxmax()} {bare.max():.0%}", subtitle=f"mean recall over mechanisms; {int(best['n_folds'])} folds, {int(best['n_groups'])} compounds; 95 % intervals over compounds; chance {best['chance']:.0%}")  # fmt: skip
 show(fig, "Accuracy of every rung on the fields it learned from, on the compound that stopped it, and on compounds it never saw.", wide=True, thumbnail=True)  # fmt: skip
 show_table(accuracy.drop(columns=["augmented", "weight_decay", "early_stopping", "n_folds"]).round(3), "Every network and baseline, by what was held out. Gap: training less test.", rows=12, file="mechanism_networks")  # fmt: skip
 
@@ -123,7 +123,7 @@ say(f"Accuracy on unseen compounds by rule: {by_rule}. The best rung itself reac
 # %% [markdown]
 # ## What the gap is made of
 #
-# The same network, asked about compounds, about experiments, and about fields it has not seen. Where fields are split at random, other fields of the same well are in training: what is told there is the well.
+# The same network, asked about compounds, about experiments, and about fields it has not seen. Where fields are split at random, other fields of the same well, and of the same compound, are in training; where experiments are held out, still the same compound.
 
 # %%
 everything = rungs.index[-1]
@@ -148,7 +148,7 @@ show(fig, "Accuracy while training, on what is learned from and on the validatio
 calls = told.call_table(ladder)
 by_compound = told.compound_table(calls)
 right = by_compound["called"] == by_compound["mechanism"]
-fig = heat_tables({"called": row_shares(told.confusion(calls))}, title=f"{int(right.sum())} of {len(by_compound)} unseen compounds are called rightly by most of their fields", subtitle="rows: mechanism; columns: what its fields are called", value="share")  # fmt: skip
+fig = heat_tables({"called": row_shares(told.confusion(calls))}, title=f"{int(right.sum())} of {len(by_compound)} unseen compounds are called rightly", subtitle="by the largest mean share over their fields; rows: mechanism; columns: what its fields are called", value="share")  # fmt: skip
 show(fig, "Share of the fields of each mechanism that are called one or another, compounds never seen.", wide=True)  # fmt: skip
 show_table(by_compound.round(3), "Every compound: share of its fields that are called rightly, and what most are called.", rows=12, file="mechanism_by_compound")  # fmt: skip
 
@@ -192,7 +192,7 @@ if truth.is_file():
     joined = by_compound.assign(responders=by_compound["compound"].map(share))
     show_table(joined[["compound", "mechanism", "right", "called", "responders"]].round(2), "Share of cells that each compound acts on, beside how often it is told.", file="mechanism_truth")  # fmt: skip
 else:
-    say("These images are real: no truth is known of them.")
+    say("There is no truth beside these images.")
 
 # %% [markdown]
 # ## What we found
@@ -204,13 +204,13 @@ save_table(calls.rename_axis("field").reset_index(), run, "mechanism_fields", {"
 sure = best["low"] > best["chance"]
 gate(bool(sure), f"A network told mechanisms must tell unseen compounds better than a guess: {best['test']:.2f} ({best['low']:.2f} to {best['high']:.2f}), chance {best['chance']:.2f}.")  # fmt: skip
 flatter = ratio.loc[told.ALL_SEEN, "value"]
-answer(f"Told some compounds, the network that validation chose tells {best['test']:.0%} of the fields of compounds it never saw ({best['low']:.0%} to {best['high']:.0%}, chance {best['chance']:.0%}), {best['train']:.0%} of those it learned from; {bare.idxmax()} without any training tells {bare.max():.0%}. {int(right.sum())} of {len(by_compound)} compounds are called rightly by most of their fields. In its embeddings unseen compounds of one mechanism are {ratio.loc[told.TOLD, 'value']:.2f} times as far apart as others (p = {ratio.loc[told.TOLD, 'p']:.2g}); had every compound been learned from, it would seem {flatter:.2f}.")  # fmt: skip
+answer(f"Told some compounds, the network that validation chose tells {best['test']:.0%} of the fields of compounds it never saw ({best['low']:.0%} to {best['high']:.0%}, chance {best['chance']:.0%}), {best['train']:.0%} of those it learned from; a linear model on {bare.idxmax()} tells {bare.max():.0%}. {int(right.sum())} of {len(by_compound)} compounds are called rightly. In the embeddings of the network with all layers open, unseen compounds of one mechanism are {ratio.loc[told.TOLD, 'value']:.2f} times as far apart as others (p = {ratio.loc[told.TOLD, 'p']:.2g}); had every compound been learned from, it would seem {flatter:.2f}.")  # fmt: skip
 headline(test=round(float(best["test"]), 4), train=round(float(best["train"]), 4), gap=round(float(best["gap"]), 4), best_baseline=round(float(bare.max()), 4), compounds_right=int(right.sum()), ratio_unseen=round(float(ratio.loc[told.TOLD, "value"]), 4), ratio_all_seen=round(float(flatter), 4), p_unseen=float(ratio.loc[told.TOLD, "p"]))  # fmt: skip
 
 # %% [markdown]
 # ## What could be wrong
 #
-# - With three compounds of a mechanism a network learns from one, stops by one and is asked about one. What one compound of a mechanism has of its own is learned as the mechanism; more compounds would help more than more fields.
+# - With three compounds of a mechanism a network learns from two, the second of which said when to stop, and is asked about one. What one compound of a mechanism has of its own is learned as the mechanism; more compounds would help more than more fields.
 # - Intervals are over compounds, and there are few. Differences between rungs are mostly smaller than that.
 # - The stand-in for pretraining learned cell types of the same images. ImageNet weights (`weights`) have seen more, and nothing of cells.
 # - The rule by activation maps follows the original. That a layer sees cells does not mean that it sees what compounds do to them.

@@ -44,7 +44,7 @@ from screenbook.cells.cell_features import cell_features
 from screenbook.cells.cell_metric import MetricSettings, cross_fit, experiment_folds
 from screenbook.cells.crops import cut_crops, normalise_crops
 from screenbook.cells.segmentation import SegmentationSettings, segment_images
-from screenbook.cells.subpopulations import CHANGED, MEANS, hidden_changes, null_rejections, power_by_wells  # fmt: skip
+from screenbook.cells.subpopulations import CHANGED, LEARNED, MEANS, hidden_changes, null_rejections, power_by_wells  # fmt: skip
 from screenbook.cells.well_accuracy import measured, well_accuracy
 from screenbook.cells.wells_compared import reference_wells, well_names
 from screenbook.figures import cells as pictures
@@ -169,7 +169,7 @@ if drawn_nuclei.is_file():
     show(fig, "The share of cells that each treatment is seen to have changed, a lower bound, beside the share on which it was drawn to act.", wide=True)  # fmt: skip
     show_table(acted.round(3), "How well scores tell the cells that a compound acted on from the others of the same wells (AUC).", file="cell_truth")  # fmt: skip
 else:
-    say("These images are real: no truth is known of their cells.")
+    say("There is no truth beside these images.")
 
 # %% [markdown]
 # ## What we found
@@ -181,7 +181,7 @@ save_table(accuracy, run, "cell_accuracy", {"space": "representation", "measure"
 counts = {t: int(sub.table[(sub.table["test"] == t) & sub.table["found"]].shape[0]) for t in (MEANS, CHANGED)}  # fmt: skip
 both = by_test[(by_test[CHANGED] < 0.05) & (by_test[MEANS] < 0.05)].index.tolist()
 one = sub.table.set_index(["treatment", "test"])
-words = [f"**{t}** is found by its cells (effect {one.loc[(t, CHANGED), 'effect']:.1f}, q = {one.loc[(t, CHANGED), 'q']:.2g}; {told.loc[t, 'responding']:.0%} of its cells or more) and missed by the mean of its wells (effect {one.loc[(t, MEANS), 'effect']:.1f}, q = {one.loc[(t, MEANS), 'q']:.2g})" for t in hidden]  # fmt: skip
+words = [f"**{t}** is found by its cells (effect {one.loc[(t, CHANGED), 'effect']:.1f}, q = {one.loc[(t, CHANGED), 'q']:.2g}; {told.loc[t, 'responding']:.0%} of its cells or more) and missed by the mean of measured features (effect {one.loc[(t, MEANS), 'effect']:.1f}, q = {one.loc[(t, MEANS), 'q']:.2g}); the mean in the learned space {'finds' if one.loc[(t, LEARNED), 'found'] else 'misses'} it (effect {one.loc[(t, LEARNED), 'effect']:.1f}, q = {one.loc[(t, LEARNED), 'q']:.2g})" for t in hidden]  # fmt: skip
 gate(len(by_test) > 0 and max(counts.values()) > 0, f"At least one treatment must differ from controls by some test; {counts[MEANS]} do by well means, {counts[CHANGED]} by the share of changed cells.")  # fmt: skip
 answer(f"{'; '.join(words) or 'No treatment is found by its cells alone'}. Both ways find {', '.join(both) or 'none'}; neither finds {', '.join(by_test.index[(by_test[CHANGED] >= 0.05) & (by_test[MEANS] >= 0.05)]) or 'none left'}. {len(obs):,} cells of {len(np.unique(well_names(obs)))} wells.")  # fmt: skip
 headline(n_cells=len(obs), found_by_means=counts[MEANS], found_by_cells=counts[CHANGED], n_hidden=len(hidden), accuracy=round(float(accuracy.set_index(["space", "measure"]).loc[("network on cells", "knn"), "value"]), 4))  # fmt: skip
@@ -190,6 +190,7 @@ headline(n_cells=len(obs), found_by_means=counts[MEANS], found_by_cells=counts[C
 # ## What could be wrong
 #
 # - The network is told treatments, and the score is learned from treated cells of other experiments. A compound whose changed cells look like nothing any compound did elsewhere is seen less well.
+# - Part of what the cells gain over the measured mean is the learned space, which was told treatments; a stronger compound with the same effect may have been among them. The mean in that space stands beside it for that reason. Effects of different tests are in units of their own.
 # - Segmentation decides what a cell is. A compound that makes cells touch, or die, changes who is counted.
 # - The share of responding cells is a lower bound: a changed cell within the range of controls is not counted.
 # - Wells are the unit, and there are few of a treatment. Power is drawn from these wells and says little of others.

@@ -60,14 +60,36 @@ def test_single_compounds_of_a_mechanism_cannot_be_named():
     calls = call_mechanisms(compounds, null_size=99)
     assert (calls["verdict"] == "not testable").all()
     assert calls["nearest"].str.contains("M").all()
-    assert calls_checked(calls)["n"].tolist() == [0, 0]
+    assert calls_checked(calls, calls)["n"].tolist() == [0, 0, 0]
 
 
 def test_the_check_counts_what_came_right():
     compounds, _ = unannotated(share=0, n_mechanisms=6, size=6)
-    checked = calls_checked(call_mechanisms(compounds, null_size=1999)).set_index("which")
+    calls = call_mechanisms(compounds, null_size=1999)
+    lost = call_mechanisms(compounds, without_own=True, null_size=1999)
+    checked = calls_checked(calls, lost).set_index("which")
     assert checked.loc["called", "share"] > 0.95
     assert checked.loc["likeliest, called or not", "n"] == 36
+    assert checked.loc["called though its mechanism is not known", "n"] == 36
+    assert checked.loc["called though its mechanism is not known", "share"] < 0.1
+
+
+def test_near_a_cluster_is_not_in_it():
+    """Half way to a tight cluster a compound has it at the top, and is no member of it."""
+    compounds, _ = unannotated(share=0, n_mechanisms=5, size=5, own=0.2)
+    unit = compounds.profiles / np.linalg.norm(compounds.profiles, axis=1, keepdims=True)
+    cluster = (compounds.table["moa"] == "M1").to_numpy()
+    side = np.random.default_rng(0).standard_normal(unit.shape[1])
+    middle = unit[cluster].mean(axis=0)
+    side -= middle * (side @ middle) / (middle @ middle)
+    compounds.profiles[0] = middle + side / np.linalg.norm(side)
+    compounds.table.loc[0, "moa"] = ""
+    found = call_mechanisms(compounds, fdr=0.1, null_size=1999).set_index("compound_key")
+    found = found.loc[compounds.table["compound_key"].iloc[0]]
+    assert found["mechanism"] == "M1"
+    assert found["q"] <= 0.1
+    assert found["distance"] > found["reach"]
+    assert found["verdict"] == "no call"
 
 
 def test_distance_is_that_of_the_nearest_of_the_mechanism():

@@ -37,3 +37,28 @@ def listing(names: Iterable[str], limit: int = 8) -> str:
     quoted = [repr(str(name)) for name in names]
     more = f" and {len(quoted) - limit:,} more" if len(quoted) > limit else ""
     return ", ".join(quoted[:limit]) + more
+
+
+def known_name(name: str, known: Iterable[str], what: str) -> str:
+    """Give back a name that a parameter holds, if there is such a thing, or none was given.
+
+    Parameters
+    ----------
+    name : str
+        ``""`` for none.
+    known : iterable of str
+        What there is.
+    what : str
+        The parameter, quoted in the error.
+
+    Raises
+    ------
+    InputError
+        If there is nothing of that name.
+    """
+    there = sorted({str(one) for one in known})
+    if name and name not in there:
+        raise InputError(
+            f"{what} {name!r} is not there{did_you_mean(name, there)}; there are {listing(there)}"
+        )
+    return name

@@ -48,7 +48,9 @@ def summarise_findings(
         n = f"{m['n']} treatments of {m['n_compounds']} compounds"
         name = f"{m['rule']}, {m['which']}"
         row = _row(name, m["value"], low=m["low"], high=m["high"], chance=m["chance"], n=n)
-        rows.append(row | {"published": _beside(published, m["rule"])})
+        theirs = _beside(published, m["rule"]) if m["which"] == "all treatments" else ""
+        why = "no partner in another experiment" if m["rule"] == "NSCB" and not m["n"] else ""
+        rows.append(row | {"published": theirs} | ({"n": why} if why else {}))
     if len(mechanisms):
         together = int((mechanisms["q"] <= fdr).sum())
         n = f"{together} of {len(mechanisms)} mechanisms with q of {fdr:g} or less"

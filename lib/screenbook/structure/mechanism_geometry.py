@@ -85,11 +85,13 @@ def mechanism_measures(
         value, null = mean(code), np.array([mean(c) for c in deals])
         as_good = null <= value + 1e-12 if name == "ratio" else null >= value - 1e-12
         low, high = np.quantile(null, [0.025, 0.975])
+        p = (as_good.sum() + 1) / (n_permutations + 1)
         rows.append(
             {
                 **{"measure": name, "title": MEASURES[name], "value": value},
                 **{"chance": null.mean(), "chance_low": low, "chance_high": high},
-                "p": (as_good.sum() + 1) / (n_permutations + 1),
+                # Where nothing could be measured, nothing is as good, and p would be smallest.
+                "p": p if np.isfinite([value, *null]).all() else np.nan,
                 **{"n_compounds": len(code), "n_mechanisms": len(names)},
             }
         )

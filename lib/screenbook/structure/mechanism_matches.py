@@ -93,11 +93,9 @@ def match_scores(
     shared = member.to_numpy() @ member.to_numpy().T > 0
     partner = (labels[:, None] == labels) & (compound[:, None] != compound)
     rows = []
-    for rule, chance, eligible in (
-        ("nsc", match.chance_nsc, partner),
-        ("nscb", match.chance_nscb, partner & ~shared),
-    ):
+    for rule, eligible in (("nsc", partner), ("nscb", partner & ~shared)):
         asked = eligible.any(axis=1)
+        chance = _chance(table, rule, compound, asked, seed)
         right = (table[f"{rule}_mechanism"] == table["mechanism"]).to_numpy()[asked]
         low, high = _interval(right, compound[asked], seed)
         rows.append(
@@ -109,6 +107,26 @@ def match_scores(
             }
         )
     return pd.DataFrame(rows)
+
+
+def _chance(
+    table: pd.DataFrame, rule: str, compound: np.ndarray, asked: np.ndarray, seed: int
+) -> float:
+    """Mean share of the treatments asked when whole compounds swap their mechanism."""
+    if not asked.any():
+        return float("nan")
+    place = pd.Series(np.arange(len(table)), index=table["treatment"].to_numpy())
+    near = place.reindex(table[f"{rule}_neighbour"]).to_numpy()
+    there = asked & np.isfinite(near)
+    owner = pd.factorize(compound)[0]
+    first = np.unique(owner, return_index=True)[1]
+    of_compound = pd.factorize(table["mechanism"])[0][first]
+    rng = np.random.default_rng(seed)
+    hits = []
+    for _ in range(200):
+        dealt = rng.permutation(of_compound)[owner]
+        hits.append((dealt[near[there].astype(int)] == dealt[there]).sum() / asked.sum())
+    return float(np.mean(hits))
 
 
 def published_scores(lines: Sequence[str]) -> pd.DataFrame:
