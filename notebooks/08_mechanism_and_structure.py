@@ -99,7 +99,7 @@ gate(n_moa > 1, f"Mechanisms can only be told apart if two of them have two acti
 spread, own = own_mean_distances(active.plate_profiles, active.on_plates["compound"].to_numpy(), seed=seed)  # fmt: skip
 own = own.join(active.table[["compound", "moa"]], on="group")
 tight = int((own["p"] <= 0.05).sum())
-fig = pictures.own_mean_rows(own, title=f"Plates of an active compound are {own['median'].median():.2f} from the mean of its others, random ones {own['chance'].median():.2f}", subtitle=f"medians, one dot a compound; {tight} of {len(own)} have p of 0.05 or less by themselves")  # fmt: skip
+fig = pictures.own_mean_rows(own, title=f"Plates of an active compound are {own['median'].median():.2f} from the mean of its others, random ones {own['chance'].median():.2f}" if len(own) else "No active compound is on two plates", subtitle=f"medians, one dot a compound; {tight} of {len(own)} have p of 0.05 or less by themselves")  # fmt: skip
 show(fig, "How well each active compound's plates agree on a direction. A plate is held against the mean of the *other* plates: a mean that holds the plate itself would be near to it by construction. Active compounds were chosen because replicates agree, so most of this was to be expected.", wide=True)  # fmt: skip
 
 # %% [markdown]
@@ -181,13 +181,13 @@ if len(compounds.left_out):
 if asked:
     pairs = mantel_table(compounds, n_permutations=n_permutations, seed=seed)
     by_test = pairs[pairs["representation"] == "Morgan"].set_index("test")
-    plain, strict = by_test.loc["Mantel"], by_test.loc[RESTRICTED]
+    plain, strict, tried = by_test.loc["Mantel"], by_test.loc[RESTRICTED], pairs.loc[pairs["beyond"], "p"]  # fmt: skip
     verdict = "Structure beyond the mechanism could not be asked for" if strict["note"] else f"Beyond the mechanism, structure {'shows' if strict['p'] <= 0.05 else 'is not shown'} in the picture (p = {strict['p']:.2g})"  # fmt: skip
     shown = pairs.drop(columns=["beyond", "null_mean"]).round(4)
     fig = tested.correlations_beside_nulls(pairs, title=verdict, subtitle=f"{len(compounds)} active compounds; grey: middle 95 % of permutations")  # fmt: skip
     show(fig, "Rank correlation of similarity in structure with similarity in the picture, over pairs of compounds, with 95 % intervals (jackknife over compounds), beside what permutations give.", wide=True)  # fmt: skip
     show_table(shown, "Every test. p is one-sided: structure that is alike going with pictures that are alike.", rows=12, file="structure_tests")  # fmt: skip
-    say(f"All pairs: r = {plain['r']:.3f} (p = {plain['p']:.2g}; Morgan, n = {plain['n_compounds']} compounds). {verdict}. The smallest p of the {int(pairs['beyond'].sum())} tests beyond the mechanism is {pairs.loc[pairs['beyond'], 'p'].min():.2g}; one in twenty is below 0.05 by chance.")  # fmt: skip
+    say(f"All pairs: r = {plain['r']:.3f} (p = {plain['p']:.2g}; Morgan, n = {plain['n_compounds']} compounds). {verdict}." + (f" The smallest p of the {int(tried.count())} tests beyond the mechanism is {tried.min():.2g}; one in twenty is below 0.05 by chance." if tried.count() else ""))  # fmt: skip
 
 # %% [markdown]
 # ## What these tests could have seen
@@ -215,7 +215,7 @@ if asked:
     told_by = held_out_table(compounds, n_permutations=min(n_permutations, 199), seed=seed)
     whole = told_by[(told_by["property"] == OVERALL) & told_by["permuted"].eq("all compounds")].set_index("kind")  # fmt: skip
     show_table(near.drop(columns=["beyond", "null_mean"]).round(4), "Close analogues as neighbours in the picture, and the other way round; permuted over all compounds, and within mechanisms.", file="structure_neighbours")  # fmt: skip
-    fig = tested.held_out_properties(told_by, title="; ".join(f"{kind}: {r['measure']} {r['value']:.2f} (p = {r['p']:.2g})" for kind, r in whole.iterrows()), subtitle=f"scaffolds held out; {len(compounds)} compounds; grey: permutations")  # fmt: skip
+    fig = tested.held_out_properties(told_by, title="; ".join(f"{kind}: {r['measure']} {r['value']:.2f} (p = {r['p']:.2g})" for kind, r in whole.dropna(subset=["p"]).iterrows()) or "No scaffold can be held out", subtitle=f"scaffolds held out; {len(compounds)} compounds; grey: permutations")  # fmt: skip
     show(fig, "How well the profile foretells parts of the structure on scaffolds that were not learned from.", wide=True)  # fmt: skip
 
 # %% [markdown]
@@ -227,6 +227,9 @@ if asked:
 score = means.treatments.merge(treatments[["compound_key", "dose", "on_score"]], how="left")["on_score"]  # fmt: skip
 usable = score.notna().to_numpy() | (not disease)
 imaged = match_structures(means.profiles[usable], means.treatments.loc[usable, "compound_key"], hits) if asked else None  # fmt: skip
+if imaged is not None and imaged.refusal:
+    say(f"**No tower is trained:** {imaged.refusal}.")
+    imaged = None
 if imaged is not None:
     towers = train_held_out(imaged, encoders=encoders, seed=seed)
     retrieved, _ = retrieve_structures(imaged, towers, seed=seed)
@@ -301,6 +304,7 @@ told_of = {"compound_key": "InChIKey of the parent, or name", "compound": "name"
 save_table(calls, run, "mechanism_calls", told_of)
 if asked:
     save_table(pairs, run, "structure_tests", {"test": "test", "representation": "of the structure", "beyond": "whether mechanism is held", "permuted": "what is exchanged", "r": "rank correlation", "low": "95 % interval", "high": "95 % interval", "null_mean": "of permutations", "null_low": "middle 95 %", "null_high": "middle 95 %", "p": "one-sided", "n_compounds": "compounds", "n_pairs": "pairs", "note": "why there is no answer"})  # fmt: skip
+if imaged is not None:
     save_table(retrieved, run, "structure_retrieval", {"rule": "what is held out", "direction": "who looks for whom", "method": "by what", "metric": "how it is counted", "n": "queries", "value": "result", "low": "95 % interval over scaffolds", "high": "95 % interval over scaffolds", "chance": "of a random order", "p": "of the mean reciprocal rank"})  # fmt: skip
 if ranking is not None:
     save_table(ranking.table, run, "library_ranked", {"rank": "1 is nearest to health", "compound": "name", "smiles": "structure", "predicted": "on-axis score, 0 healthy", "low": "90 % of errors on held-out scaffolds", "high": "90 % of errors on held-out scaffolds", "nearest_compound": "most alike of the measured", "tanimoto": "to it", "note": "why not to trust it"})  # fmt: skip

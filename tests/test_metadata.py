@@ -27,6 +27,15 @@ def test_text(values, text):
     assert as_text(pd.Series(values).astype("category")).tolist() == text
 
 
+def test_a_mechanism_that_says_nothing_is_none():
+    obs = metadata().assign(moa="Actin disruptors")
+    said = ["unknown", " N/A", "-", "Unclear"]
+    obs.iloc[: len(said), obs.columns.get_loc("moa")] = said
+    found = tidy(obs, "meta.csv")["moa"]
+    assert found.iloc[: len(said)].eq("").all()
+    assert found.iloc[len(said) :].eq("Actin disruptors").all()
+
+
 def test_fixed_columns_come_first_and_in_order():
     table = tidy(metadata().assign(moa="m")[["moa", *reversed(COLUMNS)]], "meta.csv")
     assert table.columns.tolist() == [*COLUMNS, "moa"]

@@ -27,6 +27,8 @@ COLUMNS = (
 """The fixed columns, in their order."""
 
 _NUMBERS = ("site", "treatment_conc")
+
+_UNCLEAR = {"", "unclear", "unknown", "not known", "none", "nan", "n/a", "na", "-", "?"}
 _WELL = re.compile(r"([A-Z]{1,2})0*([1-9][0-9]?)", re.IGNORECASE)
 _PLATE_ROWS, _PLATE_COLUMNS = 48, 72  # of a 3,456-well plate, the largest there is
 
@@ -106,7 +108,7 @@ def tidy(
     -------
     DataFrame
         The fixed columns first (text as str with ``""`` for missing, ``site`` as int, 0 where
-        there are none, ``treatment_conc`` as float), then the others, indexed by unique ids.
+        there are none, ``treatment_conc`` as float), then the others, indexed by unique ids. A ``moa`` that says nothing (:func:`unclear`) is ``""``.
 
     Raises
     ------
@@ -129,10 +131,24 @@ def tidy(
     key = "address" if counted else key
     _check_values(table, origin, key)
     check_ids(table.index, origin, key)
+    if "moa" in table:
+        table["moa"] = table["moa"].where(~unclear(table["moa"]), "")
     numbers = {name: pd.to_numeric(table[name], errors="coerce") for name in _NUMBERS}
     table["site"] = numbers["site"].fillna(0).astype(np.int64)
     table["treatment_conc"] = numbers["treatment_conc"].astype(np.float64)
     return table[[*COLUMNS, *(c for c in table.columns if c not in COLUMNS)]]
+
+
+def unclear(names: pd.Series) -> pd.Series:
+    """Find annotations that only say that nothing is known, such as ``unknown`` or ``-``.
+
+    Taken at their word, all such compounds would share one mechanism.
+
+    Returns
+    -------
+    Series of bool
+    """
+    return names.astype(str).str.strip().str.casefold().isin(_UNCLEAR)
 
 
 def well_address(well: pd.Series) -> tuple[np.ndarray, np.ndarray]:

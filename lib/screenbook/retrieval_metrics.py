@@ -21,14 +21,13 @@ import pandas as pd
 from scipy.special import gammaln
 
 from screenbook.errors import InputError, did_you_mean, listing
+from screenbook.metadata import unclear
 
 SAME_PARENT = 3
 SAME_MECHANISM_AND_TARGET = 2
 SAME_MECHANISM_OR_TARGET = 1
 NOT_RELEVANT = 0
 NOT_IN_POOL = -1
-
-_UNCLEAR = ("", "unclear", "unknown", "none", "nan")
 
 
 def grade_relevance(
@@ -67,7 +66,7 @@ def grade_relevance(
                     f"found {listing(table.columns)}: take profiles as make_profiles() leaves them"
                 )
     query_key, key = _codes(*(t["compound_key"].astype(str) for t in (queries, candidates)))
-    moa = _codes(*(t["moa"].astype(str).map(_clear) for t in (queries, candidates)))
+    moa = _codes(*(_clear(t["moa"]) for t in (queries, candidates)))
     grade = _same(*moa).astype(np.int8)
     grade += _shared_targets(queries["targets"], candidates["targets"])
     grade[_same(query_key, key)] = SAME_PARENT
@@ -342,9 +341,10 @@ def _known(values: np.ndarray, there: np.ndarray) -> np.ndarray:
     return np.where(there > 0, values, np.nan)
 
 
-def _clear(text: str) -> str:
-    text = text.strip().casefold()
-    return "" if text in _UNCLEAR else text
+def _clear(names: pd.Series) -> pd.Series:
+    """Fold case and blanks; blank what says that nothing is known."""
+    folded = names.astype(str).str.strip().str.casefold()
+    return folded.mask(unclear(folded), "")
 
 
 def _codes(q: pd.Series, c: pd.Series) -> tuple[np.ndarray, np.ndarray]:
@@ -361,6 +361,6 @@ def _same(q: np.ndarray, c: np.ndarray) -> np.ndarray:
 def _shared_targets(q: pd.Series, c: pd.Series) -> np.ndarray:
     genes = pd.concat([q, c]).astype(str).str.upper().str.replace(r"\s*;\s*", ";", regex=True)
     member = genes.str.strip().str.get_dummies(";")
-    named = [gene for gene in member if _clear(gene)]
+    named = member.columns[~unclear(member.columns.to_series()).to_numpy()]
     known = member[named].to_numpy(dtype=np.float32)
     return known[: len(q)] @ known[len(q) :].T > 0

@@ -14,6 +14,7 @@ import pandas as pd
 
 from screenbook.errors import InputError, did_you_mean, listing
 from screenbook.held_out import TEST, TRAIN, VALIDATION, Split
+from screenbook.metadata import unclear
 
 KINDS = ("compounds", "experiments", "fields")
 """What is held out, from the honest split to the leak."""
@@ -78,7 +79,7 @@ def known_mechanisms(obs: pd.DataFrame, column: str = "moa") -> Mechanisms:
         With ``role experiment`` and the column of mechanisms; ``compound`` if there is one,
         else ``treatment`` names the compound.
     column : str
-        Where a cell is blank or missing, or the field is a negative control, the field takes no
+        Where a cell is blank or says that nothing is known, or the field is a negative control, the field takes no
         part.
 
     Raises
@@ -91,7 +92,8 @@ def known_mechanisms(obs: pd.DataFrame, column: str = "moa") -> Mechanisms:
             f"column {column!r} is not in these images{did_you_mean(column, obs.columns)}; found "
             f"{listing(obs.columns)}: name the column of mechanisms under `columns:`"
         )
-    mechanism = obs[column].fillna("").astype(str).str.strip().to_numpy(dtype=object)
+    text = obs[column].fillna("").astype(str).str.strip()
+    mechanism = text.mask(unclear(text), "").to_numpy(dtype=object)
     compound = obs["compound" if "compound" in obs else "treatment"].fillna("").astype(str)
     control = (obs["role"] == "control").to_numpy()
     named = ~control & (mechanism != "")
