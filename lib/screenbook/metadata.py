@@ -108,7 +108,8 @@ def tidy(
     -------
     DataFrame
         The fixed columns first (text as str with ``""`` for missing, ``site`` as int, 0 where
-        there are none, ``treatment_conc`` as float), then the others, indexed by unique ids. A ``moa`` that says nothing (:func:`unclear`) is ``""``.
+        there are none, ``treatment_conc`` as float), then the others,
+        indexed by unique ids. A ``moa`` that says nothing (:func:`unclear`) is ``""``.
 
     Raises
     ------

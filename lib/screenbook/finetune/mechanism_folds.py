@@ -79,8 +79,8 @@ def known_mechanisms(obs: pd.DataFrame, column: str = "moa") -> Mechanisms:
         With ``role experiment`` and the column of mechanisms; ``compound`` if there is one,
         else ``treatment`` names the compound.
     column : str
-        Where a cell is blank or says that nothing is known, or the field is a negative control, the field takes no
-        part.
+        Where a cell is blank or says that nothing is known, or the field is a negative control,
+        the field takes no part.
 
     Raises
     ------
