@@ -113,8 +113,7 @@ def targets(compounds: CompoundSet, kind: str, *, seed: int = 0) -> Targets:
         Of the order in which scaffolds of one size are dealt to the folds.
     """
     scaffold = compounds.table["scaffold"].to_numpy(dtype=str)
-    key = compounds.table["compound_key"].to_numpy(dtype=str)
-    group = np.unique(np.where(scaffold == "", key, scaffold), return_inverse=True)[1]
+    group = np.unique(scaffold, return_inverse=True)[1]  # acyclic compounds are one unit
     fold = deal(group, min(N_FOLDS, len(np.unique(group))), seed)
     if kind == DESCRIPTORS:
         table = compounds.descriptors
@@ -233,8 +232,7 @@ def held_out_table(
                 scores = held_out_scores(smooth, [wanted], np.vstack([np.arange(n), drawn]))[0]
             table = _rows(wanted, scores)
             parts.append(table.assign(permuted=permuted, beyond=permuted == WITHIN, note=note))
-    alone = (compounds.table["scaffold"] == "").sum()
-    n_scaffolds = compounds.table["scaffold"].replace("", np.nan).nunique() + alone
+    n_scaffolds = compounds.table["scaffold"].nunique()
     out = pd.concat(parts, ignore_index=True)
     return out.assign(n_compounds=n, n_scaffolds=n_scaffolds)
 
