@@ -60,4 +60,4 @@ def test_all_compounds_of_a_mechanism_share_a_row():
 def test_confusions_are_drawn_as_given():
     shares = pd.DataFrame([[0.5, 0.25], [0.0, 1.0]], index=["a", "b"], columns=["a", "b"])
     fig = pictures.confusion_heat(shares, title="t")
-    assert np.array_equal(fig.data[0].z, shares.to_numpy())
+    assert np.array_equal(fig.data[0].z, [[0.5, 0.25], [np.nan, 1.0]], equal_nan=True)

@@ -131,8 +131,8 @@ def own_mean_rows(groups: pd.DataFrame, *, title: str, subtitle: str = "") -> go
 
 
 def confusion_heat(shares: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
-    """Draw which mechanism the nearest treatment of another compound has."""
+    """Draw which mechanism the nearest treatment of another compound has; blank where none has."""
     return heat_tables(
-        {"nearest other compound": shares}, title=title, subtitle=subtitle,
+        {"nearest other compound": shares.where(shares > 0)}, title=title, subtitle=subtitle,
         x="mechanism of the nearest", y="", value="share",
     )  # fmt: skip

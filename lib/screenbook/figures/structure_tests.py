@@ -279,6 +279,7 @@ def _beside_nulls(
         least, most = float(np.nanmin(reach)), float(np.nanmax(reach))
         room = 0.04 * (most - least)
         across = axes_of(i)["xaxis"].replace("x", "xaxis")
+        narrow[f"{across}.nticks"] = 4
         fig.update_layout({across: {"range": [least - room, most + room]}})
         key = axes_of(i)["yaxis"].replace("y", "yaxis")
         fig.update_layout(

@@ -148,6 +148,7 @@
       const phone = this.plot.clientWidth < 600;
       const narrow = phone && layout.meta && layout.meta.narrow;
       chart.style.height = (narrow ? narrow.height : layout.height) + "px";
+      if (narrow) this.plot.style.minHeight = chart.style.height; // until now that of a wide page
       if (phone && !narrow) this.keepPanelsLegible(chart, layout);
       this.chart = chart;
       this.plot.append(chart);
