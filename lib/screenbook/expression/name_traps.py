@@ -25,7 +25,7 @@ class NameTraps:
         name itself if no table has it).
     structures : DataFrame
         Names without a readable structure: ``name``, ``smiles``, ``why`` ("missing" or
-        "unreadable").
+        "unreadable", as are those without a carbon).
     parents : DataFrame
         Parents with several names: ``parent`` (connectivity block of the InChIKey),
         ``n_names``, ``names`` (joined by ``"; "``).

@@ -113,7 +113,11 @@ def learning_curves(curves: pd.DataFrame, *, title: str, subtitle: str = "") -> 
         str(name): rows.rename(columns={"fold": "seed"})
         for name, rows in curves.groupby("model", sort=False)
     }
-    return training_curves(histories, measures=CURVES, title=title, subtitle=subtitle)
+    fig = training_curves(histories, measures=CURVES, title=title, subtitle=subtitle)
+    for trace in fig.data:
+        if trace.x is not None and len(trace.x) == 1:
+            trace.mode = "markers"  # a line of one point is not seen
+    return fig
 
 
 def layer_rows(layers: pd.DataFrame, *, title: str, subtitle: str = "") -> go.Figure:
